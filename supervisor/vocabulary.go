@@ -1,0 +1,116 @@
+package supervisor
+
+import (
+	"time"
+
+	"exeunt/reaper"
+	"exeunt/signals"
+)
+
+// A Phase is how far the run has come. Phases only ever advance.
+type Phase uint8
+
+// The phases, in order.
+const (
+	Start     Phase = iota // pre-start hooks, spawning, post-start hooks
+	Run                    // nothing to do but forward and reap
+	PreStop                // pre-stop hooks; the services still serve
+	Stop                   // services are told, dependents first
+	Terminate              // everyone else is told
+	Kill                   // everyone is killed
+	PostStop               // post-stop hooks
+	Done                   // Finish has been said
+)
+
+var phaseNames = [...]string{"start", "run", "pre-stop", "stop", "terminate", "kill", "post-stop", "done"}
+
+func (p Phase) String() string { return phaseNames[p] }
+
+// A State is where one service is in its life.
+type State uint8
+
+// The states. Waiting is the zero State.
+const (
+	Waiting  State = iota // for pre-start hooks or a dependency
+	Spawning              // Spawn was said, its answer is due
+	Ready                 // runs
+	Stopping              // was told to stop
+	Killed                // was sent KILL by us
+	Exited                // has been reaped, or could not be started
+)
+
+var stateNames = [...]string{"waiting", "spawning", "ready", "stopping", "killed", "exited"}
+
+func (s State) String() string { return stateNames[s] }
+
+// An ID names what can be spawned: a service by its name, a hook by its list
+// and number ("pre_stop/0"), a service's hook by all three ("web/pre_stop/0").
+type ID string
+
+// An Event is what happened.
+type Event interface{ event() }
+
+type (
+	// Booted is the first event: the loop runs and signals are received.
+	Booted struct{}
+	// Spawned answers Spawn: the process exists.
+	Spawned struct {
+		ID  ID
+		PID int
+	}
+	// NotSpawned answers Spawn: it could not be started. An Err that is a
+	// *reaper.StartError decides the exit code.
+	NotSpawned struct {
+		ID  ID
+		Err error
+	}
+	// Reaped is a child's death, still a zombie while it is decided upon.
+	Reaped struct{ reaper.Exit }
+	// Childless says that we have no children left, dead or alive.
+	Childless struct{}
+	// Surveyed answers Survey with everyone alive but ourselves, running hooks
+	// and services included. Blind says that /proc can't tell.
+	Surveyed struct {
+		Strays []reaper.Stray
+		Blind  bool
+	}
+	// Received is a signal that reached us.
+	Received struct{ signals.Received }
+	// Ticked says that the time of Deadline has come.
+	Ticked struct{}
+)
+
+func (Booted) event()     {}
+func (Spawned) event()    {}
+func (NotSpawned) event() {}
+func (Reaped) event()     {}
+func (Childless) event()  {}
+func (Surveyed) event()   {}
+func (Received) event()   {}
+func (Ticked) event()     {}
+
+// An Action is what to do about it. Actions are plain, comparable values.
+type Action interface{ action() }
+
+type (
+	// Spawn starts a service or a command hook; Spawned or NotSpawned answers.
+	Spawn struct{ ID ID }
+	// Send sends a signal. IfCaught sends it only to a process that handles it.
+	Send struct {
+		To       reaper.Target
+		Signal   signals.Signal
+		IfCaught bool
+	}
+	// Survey looks who is alive; Surveyed answers.
+	Survey struct{}
+	// Arm tells the watchdog when the run must be over.
+	Arm struct{ At time.Time }
+	// Finish ends the run with the exit code. Said once, and last.
+	Finish struct{ Code int }
+)
+
+func (Spawn) action()  {}
+func (Send) action()   {}
+func (Survey) action() {}
+func (Arm) action()    {}
+func (Finish) action() {}
