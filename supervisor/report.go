@@ -9,16 +9,16 @@ import (
 // A Report is the run as it happened. It is what --report writes, what the
 // summary is made of, and what rehearse judges.
 type Report struct {
-	Grace  time.Duration `json:"grace_ms"`
-	Armed  bool          `json:"grace_set"`
-	Source string        `json:"grace_source"`
-	Reason Reason        `json:"reason"`
+	Grace  time.Duration  `json:"grace_ms"`
+	Armed  bool           `json:"grace_set"`
+	Source string         `json:"grace_source"`
+	Reason Reason         `json:"reason"`
 	Signal signals.Signal `json:"signal,omitempty"`
-	From   int32         `json:"from,omitempty"` // sender of Signal
-	Code   int           `json:"code"`           // what we exit with
+	From   int32          `json:"from,omitempty"` // sender of Signal
+	Code   int            `json:"code"`           // what we exit with
 
-	Began time.Time `json:"began"` // of the stop; zero if none has begun
-	Ended time.Time `json:"ended"`
+	Began    time.Time       `json:"began"` // of the stop; zero if none has begun
+	Ended    time.Time       `json:"ended"`
 	Phases   []PhaseReport   `json:"phases"`
 	Services []ServiceReport `json:"services"`
 	Hooks    []HookReport    `json:"hooks"`
