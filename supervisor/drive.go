@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"fmt"
 	"iter"
 	"time"
 
@@ -8,9 +9,9 @@ import (
 	"exeunt/signals"
 )
 
-// A Kernel carries out what the machine decided. The real one is made of a
-// reaper.Reaper; tests bring worlds of their own. All of it is called from the
-// one goroutine that runs Drive, and none of it may block.
+// A Kernel carries out what the machine decided. System is the real one; tests
+// bring worlds of their own. All of it is called from the one goroutine that
+// runs Drive, and none of it may block.
 type Kernel interface {
 	// Spawn starts what id names; env is added for a hook.
 	Spawn(id ID, env []string) (pid int, err error)
@@ -22,9 +23,10 @@ type Kernel interface {
 	// Strays is everyone alive that is ours to end, or an error where /proc
 	// can't tell.
 	Strays() ([]reaper.Stray, error)
-	// Arm sets the watchdog: from then on the process is not to outlive at.
+	// Arm sets the watchdog: the process is not to outlive at. A later call
+	// replaces an earlier one.
 	Arm(at time.Time)
-	// Note takes each entry of the report as it is made. It must not block.
+	// Note takes each entry of the report as it is made.
 	Note(e Entry)
 }
 
@@ -32,4 +34,188 @@ type Kernel interface {
 type Inputs struct {
 	Dead    <-chan struct{}         // somebody died; capacity 1
 	Signals <-chan signals.Received // see signals.Receive
+}
+
+// exitsAtOnce bounds the deaths taken in one turn of the loop, so that a fork
+// storm cannot starve signals and deadlines.
+const exitsAtOnce = 64
+
+// Drive runs the machine until it has finished and returns the exit code. It
+// is the only goroutine that touches the machine and the children, and must be
+// locked to the main thread where the kernel is the real one. A panic in the
+// machine does not end the run: what is left of it is driven by bare.
+func Drive(m *Machine, k Kernel, in Inputs) (code int) {
+	d := driver{m: m, k: k, in: in}
+	defer func() {
+		if p := recover(); p != nil {
+			k.Note(Entry{At: time.Now(), Level: Error, Message: "panic in the supervisor, going on without hooks", Err: fmt.Sprint(p)})
+			code = d.bare()
+		}
+	}()
+	d.step(Booted{})
+	for !d.done {
+		d.turn()
+	}
+	return d.code
+}
+
+// A driver is one run of Drive.
+type driver struct {
+	m         *Machine
+	k         Kernel
+	in        Inputs
+	mains     []int // pids of services, for bare
+	status    reaper.Status
+	more      bool // the last turn left deaths behind
+	childless bool // the machine has been told
+	done      bool
+	code      int
+}
+
+// turn waits for one thing and takes it. The dead come first, so that nothing
+// below acts on them.
+func (d *driver) turn() {
+	var timer <-chan time.Time
+	if at, ok := d.m.Deadline(); ok {
+		t := time.NewTimer(time.Until(at))
+		defer t.Stop()
+		timer = t.C
+	}
+	if d.more {
+		d.reap()
+		select {
+		case r := <-d.in.Signals:
+			d.step(Received{r})
+		case <-timer:
+			d.step(Ticked{})
+		default:
+		}
+		return
+	}
+	select {
+	case <-d.in.Dead:
+		d.reap()
+		return
+	default:
+	}
+	select {
+	case <-d.in.Dead:
+		d.reap()
+	case r := <-d.in.Signals:
+		d.step(Received{r})
+	case <-timer:
+		d.step(Ticked{})
+	}
+}
+
+// reap takes the dead, each while its number is still its own.
+func (d *driver) reap() {
+	n := 0
+	for x := range d.k.Exited(exitsAtOnce) {
+		n++
+		d.childless = false
+		if len(d.mains) > 0 && d.mains[0] == x.PID {
+			d.status = x.Status
+		}
+		d.step(Reaped{x})
+		if d.done {
+			return
+		}
+	}
+	if d.more = n == exitsAtOnce; d.more {
+		return
+	}
+	if gone := d.k.Childless(); gone && !d.childless {
+		d.childless = true
+		d.step(Childless{})
+	}
+}
+
+// step feeds one event to the machine and carries out what it says. The answer
+// to a question is fed before anything else happens.
+func (d *driver) step(ev Event) {
+	for ev != nil && !d.done {
+		now := time.Now()
+		actions := d.m.Step(now, ev)
+		ev = nil
+		for _, e := range d.m.fresh {
+			d.k.Note(e)
+		}
+		d.m.fresh = d.m.fresh[:0]
+		for _, a := range actions {
+			if answer := d.carryOut(a, now); answer != nil {
+				ev = answer
+			}
+		}
+	}
+}
+
+func (d *driver) carryOut(a Action, now time.Time) (answer Event) {
+	switch a := a.(type) {
+	case Spawn:
+		d.childless = false
+		pid, err := d.k.Spawn(a.ID, d.m.Environment(a.ID, now))
+		if err != nil {
+			return NotSpawned{a.ID, err}
+		}
+		if d.m.index(string(a.ID)) >= 0 {
+			d.mains = append(d.mains, pid)
+		}
+		return Spawned{a.ID, pid}
+	case Survey:
+		strays, err := d.k.Strays()
+		return Surveyed{Strays: strays, Blind: err != nil}
+	case Send:
+		if err := d.k.Signal(a.To, a.Signal, a.IfCaught); err != nil {
+			d.k.Note(Entry{At: now, Level: Warn, Phase: d.m.phase, Message: "cannot signal " + a.To.String(), Signal: a.Signal, Err: err.Error()})
+		}
+	case Arm:
+		d.k.Arm(a.At)
+	case Finish:
+		d.done, d.code = true, a.Code
+	}
+	return nil
+}
+
+// bare is what is left when the machine is broken: forward, reap, kill at the
+// end of the grace period, and exit with main's code. It decides nothing that
+// the machine has state for.
+func (d *driver) bare() int {
+	p := d.m.plan
+	var end <-chan time.Time
+	main := func(sig signals.Signal) {
+		for _, pid := range d.mains {
+			_ = d.k.Signal(reaper.Process(pid, 0), sig, false) // gone or out of reach: nothing to be done
+		}
+	}
+	stopping := d.m.reason != ""
+	for first := true; ; first = false {
+		if stopping && end == nil {
+			end = time.After(time.Until(p.Budget.Schedule(time.Now()).Everyone))
+			main(signals.TERM)
+		}
+		if !first {
+			select {
+			case <-d.in.Dead:
+			case r := <-d.in.Signals:
+				if stopping = stopping || p.StopOn.Has(r.Signal); !stopping {
+					main(r.Signal)
+				}
+			case <-end:
+				main(signals.KILL)
+				if p.PID1 {
+					_ = d.k.Signal(reaper.Everyone(), signals.KILL, false) // as above
+				}
+			}
+		}
+		for x := range d.k.Exited(exitsAtOnce) {
+			if len(d.mains) > 0 && x.PID == d.mains[0] {
+				d.status = x.Status
+				stopping = true
+			}
+		}
+		if len(d.mains) == 0 || d.k.Childless() {
+			return d.status.Shell()
+		}
+	}
 }

@@ -1,0 +1,331 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"exeunt/hooks"
+	"exeunt/reaper"
+	"exeunt/signals"
+)
+
+const (
+	container   = -1              // the index of the container's own lists
+	leavingTime = time.Second     // from a hook's TERM to its KILL
+	hookTimeout = 5 * time.Second // of a hook where neither it nor the plan says
+)
+
+// A sequence is one list of hooks under way, one after the other.
+type sequence struct {
+	list    string // "pre_stop"
+	service int    // or container
+	hooks   []hooks.Hook
+	next    int // the hook under way, or the next
+	try     attempt
+}
+
+// An attempt is the hook under way. The zero attempt is none.
+type attempt struct {
+	id     ID
+	tries  int
+	pid    int       // of a command that runs
+	wakeAt time.Time // a sleep is over, or the next try is due
+	by     time.Time // a command is told to leave, a repeated one given up
+	killAt time.Time // a told one is killed
+	report int
+}
+
+// A leaver is the group of a hook that was cut while it ran.
+type leaver struct {
+	pid    int
+	killAt time.Time
+}
+
+func hookID(plan *Plan, list string, service, n int) ID {
+	id := list + "/" + strconv.Itoa(n)
+	if service != container {
+		id = plan.Services[service].Name + "/" + id
+	}
+	return ID(id)
+}
+
+// lists names the lists of hooks of the container or of a service.
+func (p *Plan) lists(service int) map[string][]hooks.Hook {
+	if service == container {
+		return map[string][]hooks.Hook{"pre_start": p.PreStart, "post_start": p.PostStart, "pre_stop": p.PreStop, "post_stop": p.PostStop}
+	}
+	s := &p.Services[service]
+	return map[string][]hooks.Hook{"pre_start": s.PreStart, "post_start": s.PostStart, "pre_stop": s.PreStop, "post_stop": s.PostStop}
+}
+
+// begin starts a list of the container or of a service, if it has any hooks.
+func (m *Machine) begin(list string, service int) {
+	if hooks := m.plan.lists(service)[list]; len(hooks) > 0 {
+		m.sequences = append(m.sequences, sequence{list: list, service: service, hooks: hooks})
+	}
+}
+
+// busy reports whether a list of the container or of that service is under way.
+func (m *Machine) busy(service int) bool {
+	for i := range m.sequences {
+		if m.sequences[i].service == service {
+			return true
+		}
+	}
+	return false
+}
+
+// advanceHooks starts the next hook of a list that has none under way, and
+// forgets the lists that are through.
+func (m *Machine) advanceHooks() bool {
+	for i := range m.sequences {
+		q := &m.sequences[i]
+		if q.try.id != "" {
+			continue
+		}
+		if q.next == len(q.hooks) {
+			m.sequences = append(m.sequences[:i:i], m.sequences[i+1:]...)
+		} else {
+			m.startHook(q)
+		}
+		return true
+	}
+	return false
+}
+
+// startHook begins the first try of the list's next hook.
+func (m *Machine) startHook(q *sequence) {
+	h := &q.hooks[q.next]
+	q.try = attempt{id: hookID(m.plan, q.list, q.service, q.next), report: len(m.report.Hooks)}
+	m.report.Hooks = append(m.report.Hooks, HookReport{ID: q.try.id, Name: h.Name, Began: m.now})
+	if m.phase == PreStop && !m.anyAlive() && h.Command == nil {
+		m.report.Hooks[q.try.report].Skipped = true
+		m.note(Entry{Level: Debug, Message: "hook skipped, the service has gone", Hook: h.Name})
+		m.closeHook(q)
+		return
+	}
+	switch {
+	case h.Command != nil:
+		q.try.by = m.hookDeadline(h)
+		m.try(q)
+	case h.Signal != 0:
+		m.endHook(q, m.signalHook(q.service, h.Signal))
+	default:
+		q.try.tries, q.try.wakeAt = 1, m.now.Add(h.Sleep)
+		if h.Timeout > 0 {
+			q.try.wakeAt = earliest(q.try.wakeAt, m.now.Add(h.Timeout))
+		}
+		m.report.Hooks[q.try.report].Tries = 1
+	}
+}
+
+// hookDeadline is when a command is told to leave: at its timeout, or so much
+// before the phase's end that it can leave within it.
+func (m *Machine) hookDeadline(h *hooks.Hook) time.Time {
+	timeout := h.Timeout
+	if timeout <= 0 {
+		timeout = m.plan.HookTimeout
+	}
+	if timeout <= 0 {
+		timeout = hookTimeout
+	}
+	by := m.now.Add(timeout)
+	if m.end.IsZero() {
+		return by
+	}
+	left := max(m.end.Sub(m.now), 0)
+	clipped := m.end.Add(-min(leavingTime, left/5))
+	if h.Timeout > 0 && clipped.Before(by) {
+		m.note(Entry{Level: Warn, Message: "hook timeout shortened to the budget", Hook: h.Name, Left: clipped.Sub(m.now)})
+	}
+	return earliest(by, clipped)
+}
+
+func (m *Machine) try(q *sequence) {
+	q.try.tries++
+	q.try.wakeAt = time.Time{}
+	m.report.Hooks[q.try.report].Tries = q.try.tries
+	m.ask(Spawn{q.try.id})
+}
+
+// signalHook sends a hook's signal to its service; the container's hooks mean
+// the first.
+func (m *Machine) signalHook(service int, sig signals.Signal) error {
+	i := max(service, 0)
+	if i >= len(m.services) || !m.services[i].alive() {
+		return errors.New("the service is not running")
+	}
+	m.do(Send{To: reaper.Process(m.services[i].pid, 0), Signal: sig})
+	return nil
+}
+
+// hookSpawned and hookNotSpawned answer try.
+func (m *Machine) hookSpawned(q *sequence, pid int) {
+	q.try.pid = pid
+	m.note(Entry{Level: Debug, Message: "hook started", Hook: q.hooks[q.next].Name, PID: pid})
+}
+
+// hookReaped takes the death of a running or leaving hook's process, and
+// reports whether it was one.
+func (m *Machine) hookReaped(x reaper.Exit) bool {
+	for i := range m.leaving {
+		if m.leaving[i].pid == x.PID {
+			m.leaving = append(m.leaving[:i:i], m.leaving[i+1:]...)
+			return true
+		}
+	}
+	for i := range m.sequences {
+		q := &m.sequences[i]
+		if q.try.pid != x.PID || x.PID == 0 {
+			continue
+		}
+		told := !q.try.killAt.IsZero() || m.report.Hooks[q.try.report].Killed
+		q.try.pid, q.try.killAt = 0, time.Time{}
+		switch {
+		case told:
+			q.try.by = time.Time{} // no further try
+			m.endHook(q, errors.New("timed out"))
+		case x.Status.Exited() && x.Status.Code() == 0:
+			m.endHook(q, nil)
+		case x.Status.Exited():
+			m.endHook(q, fmt.Errorf("exit code %d", x.Status.Code()))
+		default:
+			m.endHook(q, fmt.Errorf("killed by %v", x.Status.Signal()))
+		}
+		return true
+	}
+	return false
+}
+
+// endHook ends one try: the next try is set, or the hook is over.
+func (m *Machine) endHook(q *sequence, err error) {
+	h := &q.hooks[q.next]
+	r := &m.report.Hooks[q.try.report]
+	if next := m.now.Add(h.Interval); err != nil && h.Interval > 0 && next.Before(q.try.by) {
+		q.try.wakeAt = next
+		return
+	}
+	if err == nil {
+		m.note(Entry{Level: Debug, Message: "hook done", Hook: h.Name, Took: m.now.Sub(r.Began)})
+		m.closeHook(q)
+		return
+	}
+	r.Err = err.Error()
+	abort := h.OnFailure == hooks.Abort || h.OnFailure == hooks.Default && m.phase == Start
+	m.note(Entry{Level: Warn, Message: "hook failed", Hook: h.Name, Took: m.now.Sub(r.Began), Err: r.Err})
+	list, name := q.list, h.Name
+	m.closeHook(q)
+	if !abort {
+		return
+	}
+	q.next = len(q.hooks) // on stop only the rest of this list is given up
+	if m.phase <= Run {
+		m.fail(exitFailure, fmt.Sprintf("%s hook %q failed: %v", list, name, err))
+	}
+}
+
+// closeHook makes way for the list's next hook.
+func (m *Machine) closeHook(q *sequence) {
+	m.report.Hooks[q.try.report].Ended = m.now
+	q.try = attempt{}
+	q.next++
+}
+
+// dueHooks ends sleeps, starts further tries, and tells or kills commands
+// whose time is over.
+func (m *Machine) dueHooks() {
+	for i := range m.leaving {
+		if l := &m.leaving[i]; m.passed(l.killAt) {
+			l.killAt = time.Time{}
+			m.do(Send{To: reaper.Group(l.pid), Signal: signals.KILL})
+		}
+	}
+	for i := 0; i < len(m.sequences); i++ {
+		q := &m.sequences[i]
+		t := &q.try
+		switch {
+		case m.passed(t.killAt):
+			t.killAt = time.Time{}
+			m.report.Hooks[t.report].Killed = true
+			m.do(Send{To: reaper.Group(t.pid), Signal: signals.KILL})
+		case t.pid != 0 && m.passed(t.by):
+			t.by, t.killAt = time.Time{}, earliest(m.now.Add(leavingTime), m.end)
+			m.do(Send{To: reaper.Group(t.pid), Signal: signals.TERM})
+		case m.passed(t.wakeAt) && q.hooks[q.next].Command == nil:
+			m.endHook(q, nil)
+		case m.passed(t.wakeAt) && !m.asked:
+			m.try(q)
+		}
+	}
+}
+
+// cutHooks ends every list under way, because the phase is over. A command
+// that runs is told to leave, one that was told before is killed.
+func (m *Machine) cutHooks() {
+	for i := range m.sequences {
+		q := &m.sequences[i]
+		if q.try.id == "" {
+			continue
+		}
+		r := &m.report.Hooks[q.try.report]
+		r.Ended, r.Err = m.now, "cut"
+		m.note(Entry{Level: Warn, Message: "hook cut", Hook: r.Name, Took: m.now.Sub(r.Began)})
+		if q.try.pid == 0 {
+			continue
+		}
+		l := leaver{pid: q.try.pid}
+		if q.try.killAt.IsZero() && !r.Killed {
+			l.killAt = m.now.Add(leavingTime)
+			m.do(Send{To: reaper.Group(l.pid), Signal: signals.TERM})
+		} else if !r.Killed {
+			r.Killed = true
+			m.do(Send{To: reaper.Group(l.pid), Signal: signals.KILL})
+		}
+		m.leaving = append(m.leaving, l)
+	}
+	m.sequences = nil
+}
+
+// hookOf returns the list whose hook answers to id.
+func (m *Machine) hookOf(id ID) *sequence {
+	for i := range m.sequences {
+		if m.sequences[i].try.id == id {
+			return &m.sequences[i]
+		}
+	}
+	return nil
+}
+
+// Environment is what a hook that is started at now is told: the EXEUNT_*
+// variables of spec section 5.
+func (m *Machine) Environment(id ID, now time.Time) []string {
+	q := m.hookOf(id)
+	if q == nil {
+		return nil
+	}
+	i := max(q.service, 0)
+	deadline := q.try.by
+	if m.reason != "" && !m.schedule.Done.IsZero() {
+		deadline = m.schedule.Done
+	}
+	env := []string{
+		"EXEUNT_SERVICE=" + m.plan.Services[i].Name,
+		"EXEUNT_DEADLINE=" + strconv.FormatInt(deadline.UnixMilli(), 10),
+		"EXEUNT_REMAINING_MS=" + strconv.FormatInt(max(deadline.Sub(now), 0).Milliseconds(), 10),
+	}
+	if pid := m.services[i].pid; pid != 0 {
+		env = append(env, "EXEUNT_MAIN_PID="+strconv.Itoa(pid))
+	}
+	if m.reason != "" {
+		env = append(env, "EXEUNT_REASON="+string(m.reason))
+	}
+	if m.signal != 0 {
+		env = append(env, "EXEUNT_SIGNAL="+m.signal.String())
+	}
+	if m.phase == PostStop {
+		env = append(env, "EXEUNT_EXIT_CODE="+strconv.Itoa(m.exitCode()))
+	}
+	return env
+}

@@ -1,0 +1,267 @@
+package supervisor
+
+import (
+	"time"
+
+	"exeunt/reaper"
+	"exeunt/signals"
+)
+
+// A Machine decides what happens next. It is a value without clock, kernel or
+// goroutine: Step takes an event and the time, and returns what to do.
+//
+// The answer to a Spawn or a Survey must be the next event, before any other;
+// a Step asks for one thing at most. Only one goroutine may use a Machine.
+type Machine struct {
+	plan  *Plan
+	now   time.Time // of the Step under way
+	phase Phase
+	began time.Time // of the phase
+	end   time.Time // when the phase is over at the latest; zero is never
+
+	services  []service
+	sequences []sequence       // lists of hooks under way
+	leaving   []leaver         // hooks that were told to leave
+	kept      []signals.Signal // forwarded once the service exists
+	stage     int              // how far the phase has come with its lists of hooks
+
+	asked      bool // a Spawn or Survey is unanswered
+	schedule   Schedule
+	reason     Reason // empty: nothing ends yet
+	requested  bool   // by a stop signal
+	signal     signals.Signal
+	from       int32
+	code       int  // of a failure, or of a stop before the service existed
+	fixed      bool // code is what we exit with
+	interrupts int
+
+	surveyAt  time.Time     // look again; zero is never
+	noticeAt  time.Time     // say who is waited for
+	groups    []int         // groups whose leader has just been reaped
+	told      map[stray]int // strays that were told, to their report
+	alive     []reaper.Stray
+	childless bool
+	blind     bool // /proc can't tell who is alive
+	toldAll   bool // TERM went to everyone, since /proc can't tell
+
+	out    []Action
+	fresh  []Entry // of this Step, for the log
+	report Report
+}
+
+// A stray is one process, told from a later one with the same number.
+type stray struct {
+	pid   int
+	start uint64
+}
+
+// A service is what the machine knows of one service of the plan.
+type service struct {
+	state   State
+	pid     int
+	depth   int  // services below it in the longest chain of dependencies, itself included
+	started bool // its pre-start hooks have begun
+	status  reaper.Status
+
+	rung    int
+	rungAt  time.Time // the ladder's next signal
+	groupAt time.Time // the shell rule
+	killAt  time.Time
+	asShell bool // the next survey applies the shell rule
+}
+
+func (s *service) alive() bool { return s.state >= Ready && s.state < Exited }
+
+// New returns a machine for the plan, which must not be changed any more.
+func New(p *Plan) *Machine {
+	m := &Machine{plan: p, services: make([]service, len(p.Services)), told: map[stray]int{}}
+	for i := range m.services {
+		m.services[i].depth = m.depth(i, len(p.Services))
+		m.report.Services = append(m.report.Services, ServiceReport{Name: p.Services[i].Name})
+	}
+	m.report.Grace, m.report.Armed, m.report.Source = p.Budget.Grace, p.Budget.Armed, p.Budget.Source
+	return m
+}
+
+// depth is bounded by left, so that a cycle (which config refuses) ends.
+func (m *Machine) depth(i, left int) int {
+	d := 1
+	for _, name := range m.plan.Services[i].DependsOn {
+		if j := m.index(name); j >= 0 && left > 0 {
+			d = max(d, 1+m.depth(j, left-1))
+		}
+	}
+	return d
+}
+
+func (m *Machine) index(name string) int {
+	for i := range m.plan.Services {
+		if m.plan.Services[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Step takes one event that happened at now and returns what to do about it.
+// It starts no goroutine, takes no lock, reads no clock, makes no system call.
+func (m *Machine) Step(now time.Time, ev Event) []Action {
+	m.now, m.out = now, nil
+	if m.phase == Done {
+		return nil
+	}
+	switch ev := ev.(type) {
+	case Booted:
+		m.began = now
+		m.begin("pre_start", container)
+	case Spawned:
+		m.asked, m.childless = false, false
+		m.spawned(ev)
+	case NotSpawned:
+		m.asked = false
+		m.notSpawned(ev)
+	case Surveyed:
+		m.asked = false
+		m.surveyed(ev)
+	case Reaped:
+		m.reaped(ev.Exit)
+	case Childless:
+		m.childless = true
+		if m.phase == Terminate || m.phase == Kill {
+			m.look()
+		}
+	case Received:
+		m.received(ev.Received)
+	case Ticked:
+	}
+	m.due()
+	for m.phase != Done && !m.asked && m.advance() {
+	}
+	return m.out
+}
+
+// Deadline reports when Step must be called with Ticked if nothing happens
+// before. Every time is a field of the state it belongs to.
+func (m *Machine) Deadline() (at time.Time, ok bool) {
+	at = earliest(m.end, m.surveyAt, m.noticeAt)
+	for i := range m.sequences {
+		t := &m.sequences[i].try
+		at = earliest(at, t.wakeAt, t.by, t.killAt)
+	}
+	for i := range m.leaving {
+		at = earliest(at, m.leaving[i].killAt)
+	}
+	for i := range m.services {
+		s := &m.services[i]
+		at = earliest(at, s.rungAt, s.groupAt, s.killAt)
+	}
+	return at, !at.IsZero() && m.phase != Done
+}
+
+// earliest returns the first of the times in time; a zero time is never.
+func earliest(times ...time.Time) (first time.Time) {
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// Phase is how far the run has come.
+func (m *Machine) Phase() Phase { return m.phase }
+
+// Report is the run so far. The caller must not change it, and it is valid
+// until the next Step.
+func (m *Machine) Report() *Report { return &m.report }
+
+func (m *Machine) do(a Action) { m.out = append(m.out, a) }
+
+func (m *Machine) ask(a Action) {
+	m.asked = true
+	m.do(a)
+}
+
+// passed reports whether t has come.
+func (m *Machine) passed(t time.Time) bool { return !t.IsZero() && !m.now.Before(t) }
+
+// enter is the only place that changes the phase: it sets its end and takes
+// its first actions. Whatever is still under way of the last phase is cut.
+func (m *Machine) enter(p Phase) {
+	m.cutHooks()
+	m.closePhase()
+	m.phase, m.stage, m.began, m.end, m.surveyAt = p, 0, m.now, time.Time{}, time.Time{}
+	switch p {
+	case Run:
+	case PreStop:
+		m.end = m.schedule.PreStop
+		m.begin("pre_stop", container)
+	case Stop:
+		if m.plan.Budget.Armed {
+			m.end = m.schedule.Services
+		}
+	case Terminate:
+		m.lateSchedule()
+		m.end = m.schedule.Everyone
+		m.do(Arm{m.schedule.Done.Add(m.schedule.Margin / 2)})
+		m.look()
+	case Kill:
+		m.end = m.schedule.Kill
+		m.look()
+	case PostStop:
+		m.end = m.schedule.Done
+		for i := range m.services {
+			m.begin("post_stop", i)
+		}
+	case Done:
+		m.finish()
+	}
+}
+
+// advance takes the phase on where it has nothing to wait for, and reports
+// whether it did anything.
+func (m *Machine) advance() bool {
+	if m.advanceHooks() {
+		return true
+	}
+	switch m.phase {
+	case Start:
+		return m.advanceStart()
+	case PreStop:
+		return m.advancePreStop()
+	case Stop:
+		return m.advanceStop()
+	case PostStop:
+		return m.advancePostStop()
+	}
+	return false
+}
+
+// due does what the time has come for.
+func (m *Machine) due() {
+	m.dueHooks()
+	m.dueServices()
+	if m.passed(m.noticeAt) {
+		m.noticeAt = m.now.Add(noticeEvery)
+		m.notice()
+	}
+	if m.passed(m.surveyAt) {
+		m.surveyAt = time.Time{}
+		m.look()
+	}
+	if !m.passed(m.end) {
+		return
+	}
+	switch m.phase {
+	case PreStop:
+		m.enter(Stop)
+	case Stop:
+		m.enter(Terminate)
+	case Terminate:
+		m.enter(Kill)
+	case Kill:
+		m.enter(PostStop)
+	case PostStop:
+		m.enter(Done)
+	}
+}

@@ -1,0 +1,270 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"exeunt/reaper"
+	"exeunt/signals"
+)
+
+// exitFailure is what we exit with when something of our own failed, as
+// timeout(1) and docker run do.
+const exitFailure = 125
+
+// shells are the programs that run a trap only when their foreground child
+// has ended, and that ignore TERM when interactive.
+var shells = []string{"sh", "dash", "bash", "ash", "busybox"}
+
+func (m *Machine) spawned(ev Spawned) {
+	if q := m.hookOf(ev.ID); q != nil {
+		m.hookSpawned(q, ev.PID)
+		return
+	}
+	i := m.index(string(ev.ID))
+	s := &m.services[i]
+	s.state, s.pid = Ready, ev.PID
+	r := &m.report.Services[i]
+	r.PID, r.State, r.Started = ev.PID, Ready, m.now
+	m.note(Entry{Level: Debug, Message: "started", Service: r.Name, PID: ev.PID})
+	for _, sig := range m.kept {
+		m.forward(sig)
+	}
+	m.kept = nil
+	m.begin("post_start", i)
+}
+
+func (m *Machine) notSpawned(ev NotSpawned) {
+	if q := m.hookOf(ev.ID); q != nil {
+		m.endHook(q, ev.Err)
+		return
+	}
+	i := m.index(string(ev.ID))
+	m.services[i].state = Exited
+	r := &m.report.Services[i]
+	r.State, r.Ended, r.Err = Exited, m.now, ev.Err.Error()
+	r.Code = exitFailure
+	var start *reaper.StartError
+	if errors.As(ev.Err, &start) {
+		r.Code = start.Code()
+	}
+	m.fail(r.Code, ev.Err.Error())
+}
+
+// advanceStart runs the container's pre-start hooks, then each service's own
+// and the service, in the order of dependencies, then the post-start hooks.
+func (m *Machine) advanceStart() bool {
+	if m.busy(container) {
+		return false
+	}
+	if m.stage == 1 {
+		m.enter(Run)
+		return true
+	}
+	up := true
+	for i := range m.services {
+		s := &m.services[i]
+		if s.state == Waiting && m.mayStart(i) {
+			if !s.started {
+				s.started = true
+				m.begin("pre_start", i)
+				return true
+			}
+			if !m.busy(i) {
+				s.state = Spawning
+				m.ask(Spawn{ID(m.plan.Services[i].Name)})
+				return true
+			}
+		}
+		up = up && s.state > Spawning && !m.busy(i)
+	}
+	if up {
+		m.stage = 1
+		m.begin("post_start", container)
+	}
+	return up
+}
+
+func (m *Machine) mayStart(i int) bool {
+	for _, name := range m.plan.Services[i].DependsOn {
+		if j := m.index(name); j >= 0 && m.services[j].state < Ready {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *Machine) anyAlive() bool {
+	return slices.ContainsFunc(m.services, func(s service) bool { return s.alive() })
+}
+
+// reaped takes one death: a service's, a hook's, or an orphan's.
+func (m *Machine) reaped(x reaper.Exit) {
+	for i := range m.services {
+		if s := &m.services[i]; s.pid == x.PID && s.alive() {
+			m.ended(i, x.Status)
+			return
+		}
+	}
+	if !m.hookReaped(x) {
+		m.report.Reaped++
+	}
+}
+
+// ended takes the death of a service.
+func (m *Machine) ended(i int, status reaper.Status) {
+	s, p, r := &m.services[i], &m.plan.Services[i], &m.report.Services[i]
+	killed, own := s.state == Killed, m.reason == ""
+	*s = service{state: Exited, pid: s.pid, depth: s.depth, started: s.started, status: status}
+	r.State, r.Ended, r.Code = Exited, m.now, status.Shell()
+	took := m.now.Sub(r.Started)
+	if !r.Told.IsZero() {
+		took = m.now.Sub(r.Told)
+	}
+	m.note(Entry{Level: quiet(own), Message: describe(status, killed), Service: p.Name, PID: s.pid, Code: r.Code, Took: took})
+	switch {
+	case m.phase >= PreStop:
+		if m.phase == Stop && p.KillMode != Main {
+			m.groups = append(m.groups, s.pid)
+			m.look()
+		}
+	case p.Essential:
+		m.endsItself(i)
+	case !m.anyAlive() && !slices.ContainsFunc(m.services, func(s service) bool { return s.state < Ready }):
+		m.endsItself(container)
+	}
+}
+
+// quiet is Debug for what nobody needs to read.
+func quiet(q bool) Level {
+	if q {
+		return Debug
+	}
+	return Info
+}
+
+func describe(status reaper.Status, killed bool) string {
+	switch {
+	case killed:
+		return "killed at its deadline"
+	case status.Exited():
+		return fmt.Sprintf("exited with code %d", status.Code())
+	}
+	return fmt.Sprintf("ended by signal %v", status.Signal())
+}
+
+// advanceStop tells the services whose dependents have gone.
+func (m *Machine) advanceStop() bool {
+	for i := range m.services {
+		if m.services[i].state == Ready && !m.hasDependents(i) {
+			m.tell(i)
+			return true
+		}
+	}
+	if !m.anyAlive() {
+		m.enter(Terminate)
+		return true
+	}
+	return false
+}
+
+func (m *Machine) hasDependents(i int) bool {
+	for j := range m.services {
+		if m.services[j].alive() && slices.Contains(m.plan.Services[j].DependsOn, m.plan.Services[i].Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// tell sends a service its stop signal and sets what follows if it stays. The
+// time until the schedule's KILL is shared with those that go after it.
+func (m *Machine) tell(i int) {
+	s, p := &m.services[i], &m.plan.Services[i]
+	s.state = Stopping
+	m.report.Services[i].State = Stopping
+	assumed := m.now.Add(max(m.schedule.Services.Sub(m.now), 0) / time.Duration(s.depth))
+	if m.plan.Budget.Armed {
+		s.killAt = assumed
+	}
+	if p.StopGrace > 0 {
+		s.killAt = earliest(s.killAt, m.now.Add(p.StopGrace))
+	}
+	if p.KillMode == Cascade {
+		limit := earliest(s.killAt, assumed)
+		s.groupAt = m.now.Add(limit.Sub(m.now) * 2 / 3)
+	}
+	if m.passed(s.killAt) {
+		m.kill(i)
+		return
+	}
+	m.report.Services[i].Told = m.now
+	m.rung(i)
+	m.look() // a stopped process must be continued to hear it
+}
+
+// rung sends the ladder's next signal.
+func (m *Machine) rung(i int) {
+	s, p := &m.services[i], &m.plan.Services[i]
+	sig := m.stopSignal(i)
+	s.rungAt = time.Time{}
+	if s.rung < len(p.StopSignal) {
+		sig = p.StopSignal[s.rung].Signal
+		if s.rung+1 < len(p.StopSignal) {
+			s.rungAt = m.now.Add(p.StopSignal[s.rung].For)
+		}
+	}
+	s.rung++
+	to := reaper.Process(s.pid, 0)
+	if p.KillMode == Group {
+		to = reaper.Group(s.pid)
+	}
+	m.report.Services[i].Signal = sig
+	m.note(Entry{Message: "told to stop", Service: p.Name, PID: s.pid, Signal: sig})
+	m.do(Send{To: to, Signal: sig})
+}
+
+// stopSignal is the first rung, else the rewrite of what was received, else TERM.
+func (m *Machine) stopSignal(i int) signals.Signal {
+	if ladder := m.plan.Services[i].StopSignal; len(ladder) > 0 {
+		return ladder[0].Signal
+	}
+	if m.signal != 0 {
+		if to, ok := m.plan.Rewrites.Apply(m.signal); ok && to != m.signal {
+			return to
+		}
+	}
+	return signals.TERM
+}
+
+func (m *Machine) kill(i int) {
+	s, p := &m.services[i], &m.plan.Services[i]
+	s.state, s.killAt, s.rungAt, s.groupAt = Killed, time.Time{}, time.Time{}, time.Time{}
+	to := reaper.Process(s.pid, 0)
+	if p.KillMode == Group {
+		to = reaper.Group(s.pid)
+	}
+	m.report.Services[i].State, m.report.Services[i].Killed = Killed, true
+	m.note(Entry{Level: Warn, Message: "still running, killed", Service: p.Name, PID: s.pid, Signal: signals.KILL})
+	m.do(Send{To: to, Signal: signals.KILL})
+}
+
+// dueServices climbs ladders, applies the shell rule, and kills.
+func (m *Machine) dueServices() {
+	for i := range m.services {
+		s := &m.services[i]
+		if m.passed(s.killAt) {
+			m.kill(i)
+			continue
+		}
+		if m.passed(s.rungAt) {
+			m.rung(i)
+		}
+		if m.passed(s.groupAt) {
+			s.groupAt, s.asShell = time.Time{}, true
+			m.look()
+		}
+	}
+}

@@ -1,0 +1,245 @@
+package supervisor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"exeunt/reaper"
+	"exeunt/signals"
+)
+
+// look asks who is alive, unless an answer is due anyway.
+func (m *Machine) look() {
+	if m.asked {
+		m.surveyAt = m.now // at the next Step
+		return
+	}
+	m.surveyAt = time.Time{}
+	m.ask(Survey{})
+}
+
+// surveyed takes who is alive and tells those whose turn it is.
+func (m *Machine) surveyed(ev Surveyed) {
+	m.blind = ev.Blind
+	if ev.Blind {
+		m.groups = nil
+		m.surveyedBlind()
+		return
+	}
+	m.alive = m.alive[:0]
+	for _, p := range ev.Strays {
+		if p.OutOfReach {
+			m.outOfReach(p)
+		} else {
+			m.alive = append(m.alive, p)
+		}
+	}
+	m.shellRule()
+	told := make(map[stray]int, len(m.alive))
+	for _, p := range m.alive {
+		m.meet(p, told)
+	}
+	m.told, m.groups = told, nil
+	switch {
+	case m.phase != Terminate && m.phase != Kill:
+	case len(m.alive) == 0:
+		m.enter(PostStop)
+	default:
+		if m.phase == Kill && m.plan.PID1 {
+			m.do(Send{To: reaper.Everyone(), Signal: signals.KILL})
+		}
+		m.surveyAt = m.now.Add(max(surveyEvery, time.Duration(len(m.alive))*surveyEach))
+	}
+}
+
+// meet does with one living process what the phase asks for: continues a
+// stopped one that was told, tells it, kills it.
+func (m *Machine) meet(p reaper.Stray, told map[stray]int) {
+	key := stray{p.PID, p.Start}
+	to := reaper.Process(p.PID, p.Start)
+	report, known := m.told[key]
+	if known {
+		told[key] = report
+	}
+	if i := m.serviceOf(p.PID); i >= 0 {
+		if m.services[i].state == Stopping && p.Stopped {
+			m.do(Send{To: to, Signal: signals.CONT})
+		}
+		known = m.services[i].state >= Stopping
+	} else if !known && m.toldWithGroup(p) {
+		known, told[key] = true, unreported
+	}
+	switch {
+	case m.phase == Kill:
+		if !known {
+			told[key] = m.reportStray(p, 0)
+		}
+		m.killStray(p, told, key)
+	case known:
+		if p.Stopped {
+			m.do(Send{To: to, Signal: signals.CONT})
+		}
+	case m.phase == Terminate || m.phase == Stop && slices.Contains(m.groups, p.Group):
+		told[key] = m.tellStray(p)
+	}
+}
+
+func (m *Machine) killStray(p reaper.Stray, told map[stray]int, key stray) {
+	if i, ok := told[key]; ok && i >= 0 && !m.report.Strays[i].Killed {
+		m.report.Strays[i].Killed = true
+		m.note(Entry{Level: Warn, Message: fmt.Sprintf("still running, killed %q", p.Name), PID: p.PID, Signal: signals.KILL})
+	}
+	if !m.plan.PID1 { // else everyone is, in one call
+		m.do(Send{To: reaper.Process(p.PID, p.Start), Signal: signals.KILL})
+	}
+}
+
+// serviceOf is the living service whose main process pid is, or -1.
+func (m *Machine) serviceOf(pid int) int {
+	return slices.IndexFunc(m.services, func(s service) bool { return s.alive() && s.pid == pid })
+}
+
+// toldWithGroup reports whether p was told with a whole group: a hook's that
+// leaves, or a service's of kill mode Group.
+func (m *Machine) toldWithGroup(p reaper.Stray) bool {
+	for i := range m.leaving {
+		if m.leaving[i].pid == p.Group {
+			return true
+		}
+	}
+	for i := range m.services {
+		s := &m.services[i]
+		if s.pid == p.Group && s.state >= Stopping && s.alive() && m.plan.Services[i].KillMode == Group {
+			return true
+		}
+	}
+	return false
+}
+
+// tellStray sends p the stop signal of its service if it catches that, else
+// TERM; an interactive shell, which ignores TERM, gets HUP as well.
+func (m *Machine) tellStray(p reaper.Stray) int {
+	to, sig := reaper.Process(p.PID, p.Start), signals.TERM
+	if i := m.serviceNear(p); i >= 0 && p.Caught.Has(m.stopSignal(i)) {
+		sig = m.stopSignal(i)
+	}
+	m.do(Send{To: to, Signal: sig})
+	if p.Terminal && p.Ignored.Has(signals.TERM) && slices.Contains(shells, p.Name) {
+		m.do(Send{To: to, Signal: signals.HUP})
+	}
+	if p.Stopped {
+		m.do(Send{To: to, Signal: signals.CONT})
+	}
+	m.note(Entry{Message: fmt.Sprintf("told %q to stop", p.Name), PID: p.PID, Signal: sig})
+	return m.reportStray(p, sig)
+}
+
+// serviceNear is the service that p belongs to as far as can be told: by its
+// group or session, else the only one there is.
+func (m *Machine) serviceNear(p reaper.Stray) int {
+	if len(m.services) == 1 {
+		return 0
+	}
+	return slices.IndexFunc(m.services, func(s service) bool {
+		return s.pid != 0 && (s.pid == p.Group || s.pid == p.Session)
+	})
+}
+
+// unreported stands for the place in the report of a process that has none.
+const unreported = -1
+
+// reportStray adds p to the report and returns its place, unreported where the
+// report is full.
+func (m *Machine) reportStray(p reaper.Stray, sig signals.Signal) int {
+	m.report.StrayCount++
+	if len(m.report.Strays) == maxStrayReport {
+		return unreported
+	}
+	r := StrayReport{PID: p.PID, Name: p.Name, Signal: sig}
+	if sig != 0 {
+		r.Told = m.now
+	}
+	m.report.Strays = append(m.report.Strays, r)
+	return len(m.report.Strays) - 1
+}
+
+// outOfReach names, once, a process that we may not signal and do not wait for.
+func (m *Machine) outOfReach(p reaper.Stray) {
+	if m.phase != Terminate || slices.ContainsFunc(m.report.Strays, func(r StrayReport) bool { return r.OutOfReach && r.PID == p.PID }) {
+		return
+	}
+	if i := m.reportStray(p, 0); i >= 0 {
+		m.report.Strays[i].OutOfReach = true
+	}
+	m.note(Entry{Level: Warn, Message: fmt.Sprintf("cannot signal %q, it is not waited for", p.Name), PID: p.PID})
+}
+
+// shellRule tells the rest of a group whose main is a shell that is still
+// there at two thirds of its time.
+func (m *Machine) shellRule() {
+	for i := range m.services {
+		s := &m.services[i]
+		if !s.asShell {
+			continue
+		}
+		s.asShell = false
+		j := slices.IndexFunc(m.alive, func(p reaper.Stray) bool { return p.PID == s.pid })
+		if j < 0 || !slices.Contains(shells, m.alive[j].Name) || m.phase != Stop || s.state != Stopping {
+			continue
+		}
+		m.groups = append(m.groups, s.pid)
+		m.note(Entry{Level: Warn, Service: m.plan.Services[i].Name, PID: s.pid, Message: "a shell that still waits for its child; telling the rest of its group " +
+			"(start the program with exec, or use kill_mode: group, to have it told at once)"})
+	}
+}
+
+// surveyedBlind does without /proc: everyone is told at once, where we may,
+// and gone when we have no children left.
+func (m *Machine) surveyedBlind() {
+	if m.phase != Terminate && m.phase != Kill {
+		return
+	}
+	if m.childless {
+		m.enter(PostStop)
+		return
+	}
+	if !m.plan.PID1 {
+		return
+	}
+	if m.phase == Kill {
+		m.do(Send{To: reaper.Everyone(), Signal: signals.KILL})
+	} else if !m.toldAll {
+		m.toldAll = true
+		m.note(Entry{Message: "no /proc: told everyone to stop", Signal: signals.TERM})
+		m.do(Send{To: reaper.Everyone(), Signal: signals.TERM})
+		m.do(Send{To: reaper.Everyone(), Signal: signals.CONT})
+	}
+}
+
+// notice says who is waited for.
+func (m *Machine) notice() {
+	var who []string
+	for i := range m.sequences {
+		if q := &m.sequences[i]; q.try.id != "" {
+			who = append(who, fmt.Sprintf("hook %q", q.hooks[q.next].Name))
+		}
+	}
+	for i := range m.services {
+		if s := &m.services[i]; m.phase >= Stop && s.alive() {
+			who = append(who, fmt.Sprintf("%s (pid %d)", m.plan.Services[i].Name, s.pid))
+		}
+	}
+	e := Entry{Left: m.left()}
+	if m.phase == Terminate || m.phase == Kill {
+		e.Strays = len(m.alive)
+		for _, p := range m.alive[:min(len(m.alive), 5)] {
+			who = append(who, fmt.Sprintf("%s (pid %d)", p.Name, p.PID))
+		}
+	}
+	e.Message = "waiting for " + strings.Join(who, ", ")
+	if len(who) > 0 {
+		m.note(e)
+	}
+}

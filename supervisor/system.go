@@ -1,0 +1,147 @@
+package supervisor
+
+import (
+	"fmt"
+	"iter"
+	"os"
+	"time"
+
+	"exeunt/hooks"
+	"exeunt/reaper"
+	"exeunt/signals"
+)
+
+// A System is the real Kernel: our own children, by way of a Reaper. It is used
+// by the goroutine that runs Drive, locked to the main thread.
+type System struct {
+	Plan   *Plan
+	Reaper *reaper.Reaper
+	// Env is the environment of command hooks, before their own and EXEUNT_*.
+	Env []string
+	// Output gives what a command hook's output is written to, under its name.
+	// The System closes it once the hook has been started.
+	Output func(hook string) (*os.File, error)
+	// Log takes each entry of the report; nil drops them.
+	Log func(Entry)
+
+	null     *os.File
+	services int // started so far
+	watchdog watchdog
+}
+
+// Spawn implements Kernel.
+func (s *System) Spawn(id ID, env []string) (int, error) {
+	for i := range s.Plan.Services {
+		if p := &s.Plan.Services[i]; ID(p.Name) == id {
+			pid, err := s.Reaper.Start(&p.Command)
+			if s.services++; s.services == len(s.Plan.Services) {
+				s.Reaper.CloseInherited() // the app's alone from now on
+			}
+			return pid, err
+		}
+	}
+	h, ok := s.Plan.hook(id)
+	if !ok {
+		return 0, fmt.Errorf("no service or hook %q in the plan", id)
+	}
+	return s.spawnHook(h, env)
+}
+
+func (s *System) spawnHook(h *hooks.Hook, env []string) (pid int, err error) {
+	c := reaper.Command{Args: h.Command, Dir: h.WorkingDir, Env: append(append(append([]string{}, s.Env...), h.Env...), env...)}
+	if h.User != "" {
+		if c.User, err = reaper.LookupUser(h.User); err != nil {
+			return 0, err
+		}
+		c.Env = c.User.Environ(c.Env)
+	}
+	if s.null == nil {
+		// Without /dev/null a hook gets a closed stdin's worth: nothing to read.
+		if s.null, err = os.Open(os.DevNull); err != nil {
+			return 0, fmt.Errorf("cannot give the hook an empty stdin: %w", err)
+		}
+	}
+	c.Stdin = s.null
+	out, err := s.Output(h.Name)
+	if err != nil {
+		return 0, err
+	}
+	defer out.Close()
+	c.Stdout, c.Stderr = out, out
+	return s.Reaper.Start(&c)
+}
+
+// hook finds the hook that id names.
+func (p *Plan) hook(id ID) (*hooks.Hook, bool) {
+	for service := container; service < len(p.Services); service++ {
+		for list, hooks := range p.lists(service) {
+			for n := range hooks {
+				if hookID(p, list, service, n) == id {
+					return &hooks[n], true
+				}
+			}
+		}
+	}
+	return nil, false
+}
+
+// Signal implements Kernel.
+func (s *System) Signal(to reaper.Target, sig signals.Signal, ifCaught bool) error {
+	return s.Reaper.Signal(to, sig, ifCaught)
+}
+
+// Exited implements Kernel.
+func (s *System) Exited(limit int) iter.Seq[reaper.Exit] { return s.Reaper.Exited(limit) }
+
+// Childless implements Kernel.
+func (s *System) Childless() bool { return s.Reaper.Childless() }
+
+// Strays implements Kernel.
+func (s *System) Strays() ([]reaper.Stray, error) { return s.Reaper.Strays() }
+
+// Arm implements Kernel.
+func (s *System) Arm(at time.Time) {
+	s.watchdog.arm(at, func() {
+		if s.Plan.PID1 {
+			_ = s.Reaper.Signal(reaper.Everyone(), signals.KILL, false) // the exit that follows kills them too
+		}
+		os.Exit(128 + int(signals.KILL))
+	})
+}
+
+// Note implements Kernel.
+func (s *System) Note(e Entry) {
+	if s.Log != nil {
+		s.Log(e)
+	}
+}
+
+// A watchdog ends the process when the loop has not: it runs on a goroutine of
+// its own, which the loop only tells when. The zero watchdog sleeps.
+type watchdog struct {
+	times chan time.Time
+}
+
+// arm sets the time at which bite is called, in place of an earlier one.
+func (w *watchdog) arm(at time.Time, bite func()) {
+	if w.times == nil {
+		w.times = make(chan time.Time, 1)
+		go func() {
+			timer := time.NewTimer(time.Until(<-w.times))
+			for {
+				select {
+				case at := <-w.times:
+					timer.Reset(time.Until(at))
+				case <-timer.C:
+					bite()
+					return
+				}
+			}
+		}()
+	}
+	select {
+	case <-w.times: // not taken yet, and replaced
+	default:
+	}
+	w.times <- at
+}
