@@ -79,7 +79,7 @@ func New(p *Plan) *Machine {
 		m.services[i].depth = m.depth(i, len(p.Services))
 		m.report.Services = append(m.report.Services, ServiceReport{Name: p.Services[i].Name})
 	}
-	m.report.Grace, m.report.Armed, m.report.Source = p.Budget.Grace, p.Budget.Armed, p.Budget.Source
+	m.report.Grace, m.report.Armed, m.report.Source = Milliseconds(p.Budget.Grace), p.Budget.Armed, p.Budget.Source
 	return m
 }
 
