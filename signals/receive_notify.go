@@ -4,13 +4,20 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"exeunt/internal/entry"
 )
 
 // notified is filled from package init on, so that an early signal waits in
 // it. os/signal drops what does not fit; twice the signals there are is room.
-var notified = make(chan os.Signal, 2*int(RTMAX))
+// It stays nil where entry's handler does the work.
+var notified chan os.Signal
 
 func init() {
+	if entry.Handlers {
+		return
+	}
+	notified = make(chan os.Signal, 2*int(RTMAX))
 	var list []os.Signal
 	for sig := Signal(1); sig <= RTMAX; sig++ {
 		switch sig {
@@ -23,7 +30,7 @@ func init() {
 	signal.Notify(notified, list...)
 }
 
-func receive(received chan<- Received) {
+func receiveNotified(received chan<- Received) {
 	for sig := range notified {
 		// PIPE is caught so that a log reader that has gone does not end us, but
 		// whether our own write raised it cannot be told here.

@@ -1,0 +1,87 @@
+//go:build amd64 || arm64
+
+package entry
+
+import "unsafe"
+
+// A sigaction is the kernel's struct sigaction (linux/signal.h).
+type sigaction struct {
+	handler  uintptr // or 0 for the default, 1 to ignore
+	flags    uint64
+	restorer uintptr
+	mask     uint64
+}
+
+var (
+	// catch is what we install. Defined in assembly.
+	catch sigaction
+
+	// runtimes are the handlers that were there before ours, by signal. Where
+	// there was none the signal is dropped instead.
+	runtimes [65]uintptr
+
+	self     int32    // our PID
+	writeEnd int32    // of the pipe
+	ends     [2]int32 // of the pipe, reading end first
+	before   sigaction
+	nothing  uint64
+	byItself sigaction
+)
+
+// rtSigaction is rt_sigaction(2). It returns 0 or a negative errno.
+func rtSigaction(sig uintptr, install, before *sigaction) int
+
+// rtSigmask is rt_sigprocmask(SIG_SETMASK) of the calling thread.
+func rtSigmask(mask *uint64)
+
+func init() {
+	const chld, kill, stop = 17, 9, 19
+	if Handlers = openPipe(); Handlers {
+		pid, _ := rawSyscall(sysGetpid, 0, 0, 0)
+		self = int32(pid)
+		for sig := uintptr(1); sig <= 64; sig++ {
+			if sig != chld && sig != kill && sig != stop {
+				takeOver(sig)
+			}
+		}
+	}
+	rtSigaction(chld, &byItself, nil)
+	// This is the main thread. What it inherited as blocked is for the
+	// children to have; what the ELF entry put off arrives now.
+	rtSigmask(&nothing)
+}
+
+// takeOver installs our handler. The one before is noted first: a preemption
+// that was dropped in between would be the thread's last.
+func takeOver(sig uintptr) {
+	if rtSigaction(sig, nil, &before) != 0 {
+		return
+	}
+	const ignored = 1
+	if before.handler == ignored {
+		Ignored |= 1 << (sig - 1)
+	} else {
+		runtimes[sig] = before.handler
+	}
+	rtSigaction(sig, &catch, nil)
+}
+
+// openPipe makes the pipe: the writing end does not block, since a handler
+// must not; the reading end does.
+func openPipe() bool {
+	const (
+		closeOnExec = 0x80000
+		nonBlocking = 0x800
+		setFlags    = 4    // F_SETFL
+		setPipeSize = 1031 // F_SETPIPE_SZ
+	)
+	if _, errno := rawSyscall(sysPipe2, uintptr(unsafe.Pointer(&ends)), closeOnExec, 0); errno != 0 {
+		return false
+	}
+	Pipe, writeEnd = int(ends[0]), ends[1]
+	rawSyscall(sysFcntl, uintptr(writeEnd), setFlags, nonBlocking)
+	// Refused where the user's pipes have their share already
+	// (pipe-user-pages-soft): then it is filled sooner, and Pending used.
+	rawSyscall(sysFcntl, uintptr(writeEnd), setPipeSize, 1<<20)
+	return true
+}
