@@ -325,8 +325,8 @@ func seconds(d time.Duration) string {
 	switch {
 	case d >= time.Minute:
 		return d.Round(time.Second).String()
-	case d < 100*time.Millisecond:
-		return fmt.Sprintf("%.2gs", max(d.Seconds(), 0))
+	case d < time.Second:
+		return fmt.Sprintf("%.2fs", max(d.Seconds(), 0))
 	}
 	return fmt.Sprintf("%.1fs", d.Seconds())
 }

@@ -89,7 +89,11 @@ func (m *Machine) meet(p reaper.Stray, told map[stray]int) {
 func (m *Machine) killStray(p reaper.Stray, told map[stray]int, key stray) {
 	if i, ok := told[key]; ok && i >= 0 && !m.report.Strays[i].Killed {
 		m.report.Strays[i].Killed = true
-		m.note(Entry{Level: Warn, Message: fmt.Sprintf("still running, killed %q", p.Name), PID: p.PID, Signal: signals.KILL})
+		level := Warn
+		if i >= strayLines {
+			level = Debug // the summary counts them
+		}
+		m.note(Entry{Level: level, Message: fmt.Sprintf("still running, killed %q", p.Name), PID: p.PID, Signal: signals.KILL})
 	}
 	if !m.plan.PID1 { // else everyone is, in one call
 		m.do(Send{To: reaper.Process(p.PID, p.Start), Signal: signals.KILL})
@@ -132,7 +136,7 @@ func (m *Machine) tellStray(p reaper.Stray) int {
 	if p.Stopped {
 		m.do(Send{To: to, Signal: signals.CONT})
 	}
-	m.note(Entry{Message: fmt.Sprintf("told %q to stop", p.Name), PID: p.PID, Signal: sig})
+	m.note(Entry{Level: quiet(m.report.StrayCount >= strayLines), Message: fmt.Sprintf("told %q to stop", p.Name), PID: p.PID, Signal: sig})
 	return m.reportStray(p, sig)
 }
 
@@ -146,6 +150,10 @@ func (m *Machine) serviceNear(p reaper.Stray) int {
 		return s.pid != 0 && (s.pid == p.Group || s.pid == p.Session)
 	})
 }
+
+// strayLines is how many strays get a line each in the log at its usual level:
+// a tree of a thousand is not to drown it.
+const strayLines = 20
 
 // unreported stands for the place in the report of a process that has none.
 const unreported = -1
