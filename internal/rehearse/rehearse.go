@@ -24,15 +24,15 @@ const Failure = 125
 
 // Options is one rehearsal.
 type Options struct {
-	Flags   []string // for `exeunt run`, before the "--"
-	Command []string // the app and its arguments
+	Args    []string // what `exeunt run` gets: its flags and the command
+	Program string   // the command's first word, for the summary
 	Env     []string // what exeunt gets, our own variables included
 
 	After time.Duration // from start to TERM; negative is 0
 	// Grace is when the platform kills the container, counted from TERM.
-	// exeunt itself is told by Flags and Env.
+	// exeunt itself is told by Args and Env.
 	Grace time.Duration
-	// Report is the file that Flags or Env name for the report; empty has one
+	// Report is the file that Args or Env name for the report; empty has one
 	// made, and removed afterwards.
 	Report string
 
@@ -60,7 +60,7 @@ func Run(o Options) (code int) {
 		}
 		defer os.RemoveAll(dir)
 		o.Report = filepath.Join(dir, "report.json")
-		o.Env = append(o.Env[:len(o.Env):len(o.Env)], "EXEUNT_REPORT="+o.Report)
+		o.Env = append(without(o.Env, "EXEUNT_REPORT"), "EXEUNT_REPORT="+o.Report)
 	}
 	// A report of an earlier run would be taken for this one's.
 	if err := os.Remove(o.Report); err != nil && !os.IsNotExist(err) {
@@ -80,7 +80,7 @@ func Run(o Options) (code int) {
 
 // play stops the app when it is time and returns once the stage is empty.
 func (s *stage) play(o Options) verdict {
-	v := verdict{began: time.Now(), grace: o.Grace, command: o.Command}
+	v := verdict{began: time.Now(), grace: o.Grace, program: o.Program}
 	due := time.After(max(o.After, 0))
 	var platform <-chan time.Time // kills what is left at the end of the grace period
 	stop := func() {

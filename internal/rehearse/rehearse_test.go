@@ -49,7 +49,7 @@ func drive() int {
 	after, _ := time.ParseDuration(os.Args[1])
 	grace, _ := time.ParseDuration(os.Args[2])
 	return Run(Options{
-		Flags: []string{"--flag"}, Command: os.Args[3:], Env: without(os.Environ(), "REHEARSE_DRIVER"),
+		Args: append([]string{"--flag", "--"}, os.Args[3:]...), Program: os.Args[3], Env: without(os.Environ(), "REHEARSE_DRIVER"),
 		After: after, Grace: grace, Signals: received, Log: os.Stderr,
 	})
 }
@@ -327,7 +327,7 @@ func TestMissingTempDirIsAFailure(t *testing.T) {
 	gone := filepath.Join(r.tmp, "gone")
 	t.Setenv("TMPDIR", gone)
 	var log bytes.Buffer
-	if code := Run(Options{Command: []string{"early"}, Log: &log}); code != Failure {
+	if code := Run(Options{Args: []string{"--", "early"}, Program: "early", Log: &log}); code != Failure {
 		t.Errorf("exit code %d, want %d", code, Failure)
 	}
 	if !strings.Contains(log.String(), "rehearse: cannot make a file for the report: ") {

@@ -103,8 +103,7 @@ func (k kind) fork(o Options) (pid int, err error) {
 		attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
 		attr.Sys.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN}
 	}
-	argv := append([]string{os.Args[0], "run"}, o.Flags...)
-	argv = append(append(argv, "--"), o.Command...)
+	argv := append([]string{os.Args[0], "run"}, o.Args...)
 	pid, err = syscall.ForkExec("/proc/self/exe", argv, attr)
 	w.Close()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // A verdict is what came of it.
 type verdict struct {
-	command []string
+	program string
 	grace   time.Duration
 
 	began, stopped, ended time.Time // stopped is zero if the app ended before
@@ -39,7 +39,7 @@ func (v *verdict) read(path string) {
 	}
 	for _, s := range v.report.Services {
 		if s.Killed {
-			v.killed = append(v.killed, fmt.Sprintf("%s (%s, pid %d)", s.Name, filepath.Base(v.command[0]), s.PID))
+			v.killed = append(v.killed, fmt.Sprintf("%s (%s, pid %d)", s.Name, filepath.Base(v.program), s.PID))
 		}
 	}
 	for _, s := range v.report.Strays {

@@ -1,0 +1,226 @@
+package main_test
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var binary = flag.String("exeunt", "", "run the scripts against this binary, not one built from this directory")
+
+// bin holds exeunt and the programs of testdata/programs, each under its name.
+var bin string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(withPrograms(m))
+}
+
+// withPrograms builds what the scripts run. exeunt is not the test binary in
+// disguise: what package testing brings along would be in the app's inheritance.
+func withPrograms(m *testing.M) int {
+	var err error
+	if bin, err = os.MkdirTemp("", "exeunt-scripts-"); err == nil {
+		defer os.RemoveAll(bin)
+		err = os.Chmod(bin, 0o755) // for apps that run as another user
+	}
+	if err == nil && *binary == "" {
+		err = build("exeunt", ".")
+	} else if err == nil {
+		var path string
+		if path, err = filepath.Abs(*binary); err == nil {
+			err = os.Symlink(path, filepath.Join(bin, "exeunt"))
+		}
+	}
+	if err == nil {
+		err = build("programs", "./testdata/programs")
+	}
+	for _, name := range []string{"daemon", "deaf", "masked", "nopidns", "outer", "pid1", "pid1-set", "rlimit", "slow"} {
+		if err == nil {
+			err = os.Symlink("programs", filepath.Join(bin, name))
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func build(name, from string) error {
+	args := []string{"build", "-o", filepath.Join(bin, name)}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "-race" && s.Value == "true" {
+				args = append(args, "-race")
+			}
+		}
+	}
+	out, err := exec.Command("go", append(args, from)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cannot build %q: %w\n%s", from, err, out)
+	}
+	return nil
+}
+
+// TestScripts runs the binary as its users do: see testdata/script/README.
+func TestScripts(t *testing.T) {
+	namespaces := exec.Command(filepath.Join(bin, "pid1"), "true").Run() == nil
+	if !namespaces && os.Getenv("CI") != "" {
+		t.Fatal("no PID namespaces: the scripts would show nothing")
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			e.Values[lastRun] = new(time.Duration)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"run": run, "took": took, "json": jsonIs, "between": between, "lines": lines,
+		},
+		Condition: func(condition string) (bool, error) {
+			switch condition {
+			case "pidns":
+				return namespaces, nil
+			case "root":
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", condition)
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// lastRun is the key of how long the last run took.
+var lastRun any = "last run"
+
+// run CODE PROGRAM ARG... wants this exit code.
+func run(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: run CODE PROGRAM [ARG...]")
+	}
+	began := time.Now()
+	err := ts.Exec(args[1], args[2:]...)
+	*ts.Value(lastRun).(*time.Duration) = time.Since(began)
+	code := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		code = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("cannot run: %v", err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// took MIN MAX wants the last run to have taken so long.
+func took(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: took MIN MAX")
+	}
+	within(ts, "the last run took", *ts.Value(lastRun).(*time.Duration), args[0], args[1])
+}
+
+// lines COUNT FILE PATTERN wants so many lines of the file to match. FILE may
+// be stdout or stderr.
+func lines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: lines COUNT FILE PATTERN")
+	}
+	pattern, err := regexp.Compile(args[2])
+	ts.Check(err)
+	count := 0
+	for line := range strings.Lines(ts.ReadFile(args[1])) {
+		if pattern.MatchString(strings.TrimSuffix(line, "\n")) {
+			count++
+		}
+	}
+	if strconv.Itoa(count) != args[0] {
+		ts.Fatalf("%d lines match %q, want %s", count, args[2], args[0])
+	}
+}
+
+// json FILE PATH PATTERN wants the value at PATH to match, whole. PATH is made
+// of keys, indices, and name=VALUE for the element with that name; # is a length.
+func jsonIs(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: json FILE PATH PATTERN")
+	}
+	pattern, err := regexp.Compile("^(?:" + args[2] + ")$")
+	ts.Check(err)
+	got := fmt.Sprint(at(ts, args[0], args[1]))
+	if pattern.MatchString(got) == neg {
+		ts.Fatalf("%s is %s", args[1], got)
+	}
+}
+
+// between FILE FROM TO MIN MAX wants so much time between two times in the file.
+func between(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 5 {
+		ts.Fatalf("usage: between FILE FROM TO MIN MAX")
+	}
+	var times [2]time.Time
+	for i, path := range args[1:3] {
+		text, _ := at(ts, args[0], path).(string)
+		var err error
+		times[i], err = time.Parse(time.RFC3339Nano, text)
+		ts.Check(err)
+	}
+	within(ts, fmt.Sprintf("from %s to %s it is", args[1], args[2]), times[1].Sub(times[0]), args[3], args[4])
+}
+
+func within(ts *testscript.TestScript, what string, d time.Duration, low, high string) {
+	least, err := time.ParseDuration(low)
+	ts.Check(err)
+	most, err := time.ParseDuration(high)
+	ts.Check(err)
+	if d < least || d > most {
+		ts.Fatalf("%s %v, want %v to %v", what, d, least, most)
+	}
+}
+
+// at is the value at a path of a JSON file, nil where there is none.
+func at(ts *testscript.TestScript, file, path string) any {
+	var value any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &value))
+	for step := range strings.SplitSeq(path, ".") {
+		value = into(value, step)
+	}
+	return value
+}
+
+func into(value any, step string) any {
+	switch v := value.(type) {
+	case map[string]any:
+		return v[step]
+	case []any:
+		if step == "#" {
+			return len(v)
+		}
+		if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(v) {
+			return v[i]
+		}
+		key, want, _ := strings.Cut(step, "=")
+		for _, element := range v {
+			if m, ok := element.(map[string]any); ok && fmt.Sprint(m[key]) == want {
+				return element
+			}
+		}
+	}
+	return nil
+}
