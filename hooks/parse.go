@@ -58,7 +58,7 @@ func absent(s string) string {
 // and those of more than 24 hours are errors.
 func ParseDuration(s string) (time.Duration, error) {
 	text := s
-	if s != "" && strings.Trim(s, "0123456789.") == "" {
+	if s != "" && strings.Trim(strings.TrimPrefix(s, "-"), "0123456789.") == "" {
 		text += "s"
 	}
 	d, err := time.ParseDuration(text)

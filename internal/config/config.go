@@ -1,0 +1,247 @@
+// Package config reads the command line and the environment into a plan: all
+// that is decided before the first fork. Nothing is started here, and every
+// mistake is one error that says what to do about it.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"exeunt/reaper"
+	"exeunt/signals"
+	"exeunt/supervisor"
+)
+
+// A Verb is what exeunt is asked to do.
+type Verb string
+
+// The verbs. Run is the default.
+const (
+	Run      Verb = "run"      // run the program
+	Rehearse Verb = "rehearse" // start it, stop it, show what happened
+	Version  Verb = "version"
+	Help     Verb = "help"
+)
+
+// A Host is what the caller has found out about where we run.
+type Host struct {
+	PID1     bool          // we are PID 1 of our namespace
+	Terminal bool          // stdin is a terminal
+	Platform string        // its name, empty if not known
+	Grace    time.Duration // its default grace period
+}
+
+// An Invocation is one command line, read and found to be good.
+type Invocation struct {
+	Verb Verb
+	Text string // what Help prints
+
+	Plan     *supervisor.Plan // for Run and Rehearse
+	Env      []string         // what hooks get: ours, less our variables
+	Warnings []string         // what will be shortened, as it can't fit the grace period
+
+	Log    string           // "auto", "json" or "console"
+	Level  supervisor.Level // of the least line that is shown
+	Report string           // write the report there; empty is nowhere
+
+	After   time.Duration // Rehearse: stop that long after the start
+	RunArgs []string      // Rehearse: the arguments of the run that is rehearsed
+}
+
+// defaultStop is what begins the stop unless --stop-on says otherwise: TERM and
+// INT of container platforms and terminals, RTMIN+3 of systemd-nspawn and
+// Podman's systemd mode, PWR of LXC.
+var defaultStop = signals.SetOf(signals.TERM, signals.INT, signals.RTMIN+3, signals.PWR)
+
+// Parse reads the arguments, without our own name, and the environment, whose
+// entries named EXEUNT_… are flags in another form and are kept from the app.
+// A flag goes before its variable. An error is one line that names the flag or
+// variable at fault and what it could have been.
+func Parse(args, env []string, host Host) (*Invocation, error) {
+	line := split(args)
+	if line.verb == Version {
+		return &Invocation{Verb: Version}, nil
+	}
+	ours, rest := partition(env)
+	// A command line without options is not worth the 0.3 ms that kong takes.
+	f := &flags{}
+	if len(line.flags) > 0 || len(ours) > 0 || line.verb == Help {
+		p := newParser()
+		if line.verb != Help {
+			if err := p.parse(line.flags, ours); err != nil {
+				return nil, err
+			}
+		}
+		if line.verb == Help || p.flags.Help {
+			text, err := p.usage()
+			return &Invocation{Verb: Help, Text: text}, err
+		}
+		f = p.flags
+	}
+	if len(line.program) == 0 {
+		return nil, errors.New(`no command given: write "exeunt -- COMMAND [ARG...]", or try "exeunt help"`)
+	}
+	if line.verb == Run && f.After != nil && f.sources["after"] == "--after" {
+		return nil, errors.New(`--after is a flag of rehearse: write "exeunt rehearse --after … -- COMMAND"`)
+	}
+	return f.invocation(line, rest, host)
+}
+
+// A line is a command line in its parts.
+type line struct {
+	verb    Verb
+	flags   []option
+	program []string
+}
+
+// An option is a flag as it was given: "--name=value", or "--name" alone.
+type option struct {
+	name, value string
+	valued      bool
+}
+
+func (o option) String() string {
+	if o.valued {
+		return o.name + "=" + o.value
+	}
+	return o.name
+}
+
+// split cuts a command line into verb, flags and program. "--" always begins
+// the program; without it the first word does, unless it is the verb; what
+// follows the program's name is the program's own, flags included.
+func split(args []string) line {
+	l := line{verb: Run}
+	named := false // the verb has been named
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case arg == "--":
+			l.program = args[i+1:]
+			return l
+		case len(arg) > 1 && arg[0] == '-':
+			o := option{name: arg}
+			o.name, o.value, o.valued = strings.Cut(arg, "=")
+			if !o.valued && takesValue(arg) && i+1 < len(args) && args[i+1] != "--" {
+				i++
+				o.value, o.valued = args[i], true
+			}
+			l.flags = append(l.flags, o)
+		case !named && isVerb(arg):
+			l.verb, named = Verb(arg), true
+		default:
+			l.program = args[i:]
+			return l
+		}
+	}
+	return l
+}
+
+func isVerb(word string) bool {
+	switch Verb(word) {
+	case Run, Rehearse, Version, Help:
+		return true
+	}
+	return false
+}
+
+// A variable is one entry of the environment that is ours.
+type variable struct{ name, value string }
+
+const prefix = "EXEUNT_"
+
+// partition takes our variables out of the environment; the rest stays in its
+// order and byte for byte. Of two entries with one name the first counts, as
+// for getenv(3), and an empty one is as good as none.
+func partition(env []string) (ours []variable, rest []string) {
+	rest = make([]string, 0, len(env))
+	seen := ""
+	for _, entry := range env {
+		name, value, ok := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, prefix) {
+			rest = append(rest, entry)
+			continue
+		}
+		if ok && value != "" && !forHooks(name) && !strings.Contains(seen, name+"=") {
+			ours = append(ours, variable{name, value})
+		}
+		seen += name + "="
+	}
+	return ours, rest
+}
+
+// forHooks tells the variables that we give to hooks: in the environment of an
+// exeunt that a hook starts they are nobody's mistake.
+func forHooks(name string) bool {
+	switch strings.TrimPrefix(name, prefix) {
+	case "REASON", "SIGNAL", "SERVICE", "MAIN_PID", "DEADLINE", "REMAINING_MS", "EXIT_CODE":
+		return true
+	}
+	return false
+}
+
+// invocation builds the plan from flags that have been read.
+func (f *flags) invocation(l line, env []string, host Host) (*Invocation, error) {
+	rewrites, err := signals.ParseRewrites(f.Rewrite...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.sources["rewrite"], err)
+	}
+	codes, err := f.exitCodes()
+	if err != nil {
+		return nil, err
+	}
+	main := supervisor.Service{
+		Name: "main",
+		Command: reaper.Command{
+			Args: l.program, Env: env, Dir: string(or(f.WorkingDir, "")),
+			Terminal: or(f.TTY, toApp) == toApp, Descriptors: true, NoNewPrivs: f.NoNewPrivs,
+		},
+		StopSignal: or(f.StopSignal, ladder{}).rungs,
+		KillMode:   or(f.KillMode, killMode{}).KillMode,
+		Essential:  true,
+	}
+	if f.User != nil {
+		main.Command.User = f.User.User
+		main.Command.Env = f.User.Environ(env)
+	}
+	plan := &supervisor.Plan{
+		Services: []supervisor.Service{main},
+		PreStart: list(f.PreStart), PostStart: list(f.PostStart),
+		PreStop: list(f.PreStop), PostStop: list(f.PostStop),
+		Budget:      f.budget(host),
+		HookTimeout: or(f.HookTimeout, duration{}).Duration,
+		Straggler:   or(f.StragglerTimeout, duration{-1}).Duration,
+		StopOn:      or(f.StopOn, stopOn{defaultStop}).Set,
+		Rewrites:    rewrites,
+		ExitCodes:   codes,
+		OnStopExit:  int(or(f.OnStopExit, -1)),
+		PID1:        host.PID1,
+		Console:     host.Terminal && main.Command.Terminal,
+	}
+	return &Invocation{
+		Verb: l.verb, Plan: plan, Env: env, Warnings: f.unfit(plan),
+		Log: string(or(f.Log, "auto")), Level: f.level(), Report: string(or(f.Report, "")),
+		After: or(f.After, duration{time.Second}).Duration, RunArgs: l.rehearsed(),
+	}, nil
+}
+
+// rehearsed is the command line without what belongs to the rehearsal alone.
+func (l line) rehearsed() []string {
+	var args []string
+	for _, o := range l.flags {
+		if o.name != "--after" {
+			args = append(args, o.String())
+		}
+	}
+	return append(append(args, "--"), l.program...)
+}
+
+// or is what p points to, or otherwise where it points to nothing.
+func or[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
