@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"os"
+	"strconv"
 	"syscall"
 
 	"exeunt/signals"
@@ -46,6 +47,7 @@ type User struct {
 type StartError struct {
 	Path string        // the program, as given
 	Op   string        // what failed: "find", "exec", "chdir", "fork", "setuid", …
+	Name string        // what Op was done to, if not Path: a directory, a user
 	Err  syscall.Errno // why
 }
 
@@ -84,9 +86,9 @@ func Everyone() Target { return Target{kind: everyone} }
 func (t Target) String() string {
 	switch t.kind {
 	case process:
-		return "process " + itoa(t.pid)
+		return "process " + strconv.Itoa(t.pid)
 	case group:
-		return "group " + itoa(t.pid)
+		return "group " + strconv.Itoa(t.pid)
 	case everyone:
 		return "everyone"
 	}

@@ -1,0 +1,68 @@
+package reaper
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+	_ "unsafe" // for linkname
+
+	"golang.org/x/sys/unix"
+)
+
+// given is what this process was started with and a child is to get.
+var given struct {
+	mask    uint64 // signals blocked
+	ignored uint64 // signals ignored
+	closed  uint8  // bit i: descriptor i was closed
+	nofile  *syscall.Rlimit
+}
+
+// givenNofile is the limit on open files to restore in a child: nil unless the
+// Go runtime has raised its soft limit to one below the hard one, and nobody
+// has set another since (prlimit(1)).
+func givenNofile() *syscall.Rlimit {
+	var now syscall.Rlimit
+	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now)
+	if given.nofile == nil || err != nil || now.Max != given.nofile.Max || now.Cur != now.Max-1 {
+		return nil
+	}
+	return given.nofile
+}
+
+// probedDescriptors is how far inheritedDescriptors looks where /proc is missing.
+const probedDescriptors = 4096
+
+// inheritedDescriptors are the open descriptors from 3 up that are not
+// close-on-exec. Everything that Go opens is, so these are what we were given.
+func inheritedDescriptors() []int {
+	var list []int
+	add := func(fd int) {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil && flags&unix.FD_CLOEXEC == 0 {
+			list = append(list, fd)
+		}
+	}
+	if dir, err := os.Open("/proc/self/fd"); err == nil {
+		defer func() { _ = dir.Close() }()
+		if names, err := dir.Readdirnames(-1); err == nil {
+			for _, name := range names {
+				if fd, err := strconv.Atoi(name); err == nil && fd > 2 {
+					add(fd)
+				}
+			}
+			return list
+		}
+	}
+	for fd := 3; fd < probedDescriptors; fd++ {
+		add(fd)
+	}
+	return list
+}
+
+//go:linkname runtimeEnvs syscall.runtime_envs
+func runtimeEnvs() []string // a copy
+
+// Environ is our environment byte for byte and in order. Unlike os.Environ it
+// keeps duplicates and entries without "=", since the app would have got them
+// without us. The caller may change the slice.
+func Environ() []string { return runtimeEnvs() }

@@ -1,0 +1,27 @@
+package reaper
+
+import (
+	"runtime"
+	"sync"
+)
+
+// Prewarm makes the Go runtime create n threads beyond those that are busy and
+// returns when they exist. The runtime keeps them; without them it would want
+// one the moment a call blocks, and abort the process where the app has used
+// up the pids limit. Call it before the first Start; it may be called from any
+// goroutine.
+func Prewarm(n int) {
+	var all, done sync.WaitGroup
+	all.Add(n)
+	for range n {
+		done.Go(func() {
+			// A locked goroutine has its thread to itself even while it waits, so
+			// n of them that wait for each other are n threads.
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			all.Done()
+			all.Wait()
+		})
+	}
+	done.Wait()
+}

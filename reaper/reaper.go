@@ -1,0 +1,173 @@
+// Package reaper is the only owner of this process's children: it starts,
+// signals and collects them. Nothing else in the program may fork or wait.
+//
+// A dead child is shown (Exited) while it is still a zombie, so its number and
+// its process group cannot have become somebody else's before the decision
+// about its death has been carried out.
+//
+// The raw wait status travels; 128+n is made at the edge (Status.Shell). There
+// is no __WALL: a process that is inherited always raises SIGCHLD.
+package reaper
+
+import (
+	"errors"
+	"iter"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Reaper owns the children of this process. Make it with New. But for
+// receiving from Woken, its methods are for the one goroutine that made it,
+// which stays locked to the main thread: a child's parent-death signal comes
+// when the thread that forked it ends (prctl(2)).
+type Reaper struct {
+	pid1      bool
+	started   map[int]struct{} // by Start, not yet reaped
+	inherited []int            // descriptors from 3 up that we were given
+	childless bool
+
+	woken chan struct{} // capacity 1: somebody died
+	look  chan struct{} // capacity 1: the watcher is to look again
+	busy  atomic.Bool   // many died at once
+}
+
+var made atomic.Bool
+
+// New makes the reaper of this process; a second one is an error. It must be
+// called before anything of ours opens a descriptor without close-on-exec. It
+// makes us the subreaper of our descendants if we are not PID 1; where that is
+// refused, orphans go to another init and are not seen by Exited.
+func New() (*Reaper, error) {
+	if made.Swap(true) {
+		return nil, errors.New("cannot make a second reaper in one process")
+	}
+	r := &Reaper{
+		pid1:      os.Getpid() == 1,
+		started:   make(map[int]struct{}),
+		inherited: inheritedDescriptors(),
+		woken:     make(chan struct{}, 1),
+		look:      make(chan struct{}, 1),
+	}
+	if !r.pid1 {
+		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	}
+	defaultChildSignal()
+	go r.watch()
+	return r, nil
+}
+
+// defaultChildSignal takes SIGCHLD away from the Go runtime, whose handler
+// would run on the main thread for each death, to no use: the watcher is told
+// by waitid(2). Default is not ignore: children still become zombies.
+func defaultChildSignal() {
+	var action [8]uintptr // SIG_DFL in the kernel's struct sigaction, whatever its layout
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGCHLD), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
+}
+
+// Exited yields at most limit dead children, our own and inherited ones; each
+// is a zombie until its body returns and is reaped then, also when the body
+// breaks. Should the body panic, the child stays a zombie and is yielded
+// again. It does not block. Call it after each receipt from Woken; when it
+// stops at the limit, Woken is ready again.
+func (r *Reaper) Exited(limit int) iter.Seq[Exit] {
+	return func(yield func(Exit) bool) {
+		n := 0
+		for ; n < limit; n++ {
+			exit, err := peek(syscall.WNOHANG)
+			r.childless = err == syscall.ECHILD
+			if err != nil || exit.PID == 0 {
+				break
+			}
+			more := yield(exit)
+			delete(r.started, exit.PID)
+			reap(exit.PID)
+			if !more {
+				n = limit
+				break
+			}
+		}
+		if n >= limit {
+			r.wake()
+		}
+		if n >= stormSize {
+			r.busy.Store(true)
+		}
+		r.lookAgain()
+	}
+}
+
+// Childless reports whether the latest Exited found that we have no children
+// left, dead or alive. Processes put into our namespace from outside (docker
+// exec) are not our children.
+func (r *Reaper) Childless() bool { return r.childless }
+
+// CloseInherited closes our copies of the descriptors from 3 up that we were
+// given, so that the other end of a pipe or socket sees when the app closes
+// it. Commands started later cannot have them. For after the last service has
+// been started.
+func (r *Reaper) CloseInherited() {
+	for _, fd := range r.inherited {
+		_ = syscall.Close(fd)
+	}
+	r.inherited = nil
+}
+
+// siginfo is the part of the kernel's siginfo_t that waitid(2) fills. The
+// empty array gives the union the alignment of a pointer, as in C.
+type siginfo struct {
+	signo, errno, code int32
+	child              struct {
+		_           [0]uintptr
+		pid         int32
+		uid, status int32
+	}
+	_ [100]byte
+}
+
+// Values of siginfo.code for a dead child (sigaction(2)).
+const (
+	cldExited = 1
+	cldDumped = 3
+)
+
+// peek looks for a dead child and leaves it a zombie. With WNOHANG an Exit
+// with PID 0 says that none is dead; without, it blocks until one is.
+func peek(options int) (Exit, error) {
+	var info siginfo
+	options |= syscall.WEXITED | syscall.WNOWAIT
+	for {
+		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)), uintptr(options), 0, 0)
+		if errno == syscall.EINTR {
+			continue
+		}
+		if errno != 0 {
+			return Exit{}, errno
+		}
+		return Exit{PID: int(info.child.pid), Status: info.status()}, nil
+	}
+}
+
+// status puts the raw wait(2) status together again.
+func (i *siginfo) status() Status {
+	status := Status(i.child.status)
+	switch i.code {
+	case cldExited:
+		return status & 0xff << 8
+	case cldDumped:
+		return status | 0x80
+	}
+	return status
+}
+
+// reap collects the dead child pid; its number may be somebody else's from now on.
+func reap(pid int) {
+	for {
+		if _, err := syscall.Wait4(pid, nil, 0, nil); err != syscall.EINTR {
+			return
+		}
+	}
+}
