@@ -1,0 +1,3 @@
+module exeunt/e2e
+
+go 1.26
