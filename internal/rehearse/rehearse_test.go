@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -30,7 +29,8 @@ func TestMain(m *testing.M) {
 	case os.Getenv("REHEARSE_DRIVER") != "":
 		os.Exit(drive())
 	case len(os.Args) > 1 && os.Args[1] == "sit":
-		select {}
+		for range signals.Receive() {
+		}
 	}
 	os.Exit(m.Run())
 }
@@ -56,8 +56,7 @@ func drive() int {
 
 // play is an init for the tests: it says what it sees, and does as told.
 func play(args []string) int {
-	term := make(chan os.Signal, 8)
-	signal.Notify(term, syscall.SIGTERM)
+	term := signals.Receive()
 	story := args[2]
 	self, _ := os.Readlink("/proc/self")
 	third, _ := os.Readlink("/proc/self/fd/3")

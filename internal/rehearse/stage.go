@@ -104,7 +104,13 @@ func (k kind) fork(o Options) (pid int, err error) {
 		attr.Sys.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN}
 	}
 	argv := append([]string{os.Args[0], "run"}, o.Args...)
+	// A container begins with nothing blocked, whatever this thread has.
+	var none, ours unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, &ours); err != nil {
+		return 0, err
+	}
 	pid, err = syscall.ForkExec("/proc/self/exe", argv, attr)
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &ours, nil) // cannot fail where the first did not
 	w.Close()
 	if err != nil {
 		return 0, err
