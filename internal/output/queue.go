@@ -1,0 +1,139 @@
+package output
+
+import (
+	"bytes"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// limit is how many bytes of lines may wait for a reader that does not read.
+const limit = 1 << 20
+
+// A queue is a writer of lines that never blocks: a goroutine of its own writes
+// them to the descriptor, which may be full, closed or broken for as long as it
+// likes. What does not fit is dropped by whole lines and counted. The descriptor
+// was inherited, so it is never made non-blocking (others share that flag), yet
+// it may be so already.
+type queue struct {
+	fd     int
+	notice func(dropped int) []byte // a line that tells of dropped ones
+
+	mu      sync.Mutex
+	waiting []byte // lines that nobody writes yet
+	spare   []byte // the buffer that waiting becomes next
+	busy    int    // bytes that are being written
+	dropped int    // lines since the last notice
+	idle    []chan struct{}
+	wake    chan struct{} // nil until the first line
+}
+
+// Write takes one or more whole lines; it always succeeds.
+func (q *queue) Write(lines []byte) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.wake == nil {
+		q.wake = make(chan struct{}, 1)
+		go q.run()
+	}
+	if len(q.waiting)+q.busy+len(lines) > limit {
+		q.dropped += bytes.Count(lines, []byte{'\n'})
+	} else {
+		q.waiting = append(q.waiting, lines...)
+	}
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return len(lines), nil
+}
+
+// run writes whatever waits, for ever.
+func (q *queue) run() {
+	works := true
+	for range q.wake {
+		for {
+			batch := q.take(works)
+			if len(batch) == 0 {
+				break
+			}
+			n, err := writeAll(q.fd, batch)
+			works = err == nil
+			q.finished(batch, n)
+		}
+	}
+}
+
+// take begins a batch, empty if there is nothing to write. A descriptor that
+// works is told of dropped lines at once, a broken one only with the next line:
+// else the notice, which is lost as well, would call for a notice.
+func (q *queue) take(works bool) []byte {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	batch := q.waiting
+	if q.dropped > 0 && (works || len(batch) > 0) {
+		batch = append(batch, q.notice(q.dropped)...)
+		q.dropped = 0
+	}
+	q.waiting, q.busy = q.spare[:0], len(batch)
+	if len(batch) == 0 {
+		for _, done := range q.idle {
+			close(done)
+		}
+		q.idle = nil
+	}
+	return batch
+}
+
+// finished ends a batch of which n bytes were written.
+func (q *queue) finished(batch []byte, n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.dropped += bytes.Count(batch[n:], []byte{'\n'})
+	q.busy = 0
+	if q.spare = batch; cap(batch) > limit/16 {
+		q.spare = nil // a burst is over, its memory need not stay
+	}
+}
+
+// Flush waits until everything has been written or has failed, but not beyond
+// the deadline, and reports whether it was in time.
+func (q *queue) Flush(deadline time.Time) bool {
+	q.mu.Lock()
+	if len(q.waiting) == 0 && q.busy == 0 && (q.wake == nil || len(q.wake) == 0) {
+		q.mu.Unlock()
+		return true
+	}
+	done := make(chan struct{})
+	q.idle = append(q.idle, done)
+	q.mu.Unlock()
+	late := time.NewTimer(time.Until(deadline))
+	defer late.Stop()
+	select {
+	case <-done:
+		return true
+	case <-late.C:
+		return false
+	}
+}
+
+// writeAll writes all of b with plain write(2) and returns how much it could.
+func writeAll(fd int, b []byte) (n int, err error) {
+	for n < len(b) {
+		wrote, err := unix.Write(fd, b[n:])
+		switch {
+		case wrote > 0:
+			n += wrote
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			// Somebody else made it non-blocking: wait as a blocking write would.
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
+		case err == nil:
+			return n, unix.EIO // write(2) promises nothing about a zero: don't spin on it
+		default:
+			return n, err
+		}
+	}
+	return n, nil
+}
