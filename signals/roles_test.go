@@ -1,0 +1,289 @@
+package signals
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"exeunt/internal/entry"
+
+	"golang.org/x/sys/unix"
+)
+
+// roles are what a child of a test may be told to do.
+var roles = map[string]func(){
+	"receive":  receiveAll,
+	"send":     sendAll,
+	"inside":   receiveFromInside,
+	"faults":   faults,
+	"preempt":  preempt,
+	"overflow": overflow,
+	"storm":    storm,
+	"pipe":     writeToNobody,
+	"inherit":  inherit,
+	"forsaken": forsaken,
+	"early":    early,
+	"exit7":    func() { os.Exit(7) },
+}
+
+// show prints what was received, one a line.
+func show(r Received) { fmt.Println(r.Signal, r.Code, r.PID, r.UID) }
+
+// catchable are the signals that Receive is to deliver.
+func catchable() []Signal {
+	var list []Signal
+	for sig := Signal(1); sig <= RTMAX; sig++ {
+		if sig == KILL || sig == STOP || sig == CHLD {
+			continue
+		}
+		if !entry.Handlers && SetOf(PIPE, URG, 27, 32, 33, RTMIN).Has(sig) {
+			continue
+		}
+		list = append(list, sig)
+	}
+	return list
+}
+
+// receiveAll shows what arrives until standard input ends.
+func receiveAll() {
+	received := Receive()
+	fmt.Println("ready")
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	for r := range received {
+		show(r)
+	}
+}
+
+// sendAll sends its parent every signal twice, the next one when the parent
+// says that the one before has arrived.
+func sendAll() {
+	var word string
+	for _, sig := range catchable() {
+		syscall.Kill(os.Getppid(), syscall.Signal(sig))
+		fmt.Scanln(&word)
+		if entry.Handlers {
+			queue(os.Getppid(), sig)
+			fmt.Scanln(&word)
+		}
+	}
+}
+
+// receiveFromInside receives from a child, as PID 1 does from its container.
+func receiveFromInside() {
+	received := Receive()
+	sender := exec.Command(os.Args[0])
+	sender.Env = append(os.Environ(), role+"=send")
+	sender.Stderr = os.Stderr
+	in, err := sender.StdinPipe()
+	if err != nil {
+		panic(err)
+	}
+	if err := sender.Start(); err != nil {
+		panic(err)
+	}
+	fmt.Println("sender", sender.Process.Pid)
+	for range cap(received) * 2 {
+		show(<-received)
+		fmt.Fprintln(in, "arrived")
+	}
+}
+
+// faults recovers from faults of its own while it receives.
+func faults() {
+	received := Receive()
+	for range 100 {
+		for _, fault := range []func(){
+			func() { var p *int; *p = 1 },
+			func() { a, b := 1, len(os.Args)-len(os.Args); fmt.Println(a / b) },
+		} {
+			func() {
+				defer func() {
+					if _, ok := recover().(runtime.Error); !ok {
+						fmt.Println("not a runtime error")
+					}
+				}()
+				fault()
+			}()
+		}
+	}
+	fmt.Println("recovered")
+	show(<-received)
+}
+
+// preempt makes the runtime preempt loops that nothing but its signal can
+// interrupt, then shows what was received up to a USR1 of its own.
+func preempt() {
+	received := Receive()
+	var stop atomic.Bool
+	for range runtime.GOMAXPROCS(4) {
+		go func() {
+			for n := 0; ; n++ {
+				if n&(1<<26-1) == 0 && stop.Load() {
+					return
+				}
+			}
+		}()
+	}
+	for range 30 {
+		runtime.GC()
+	}
+	stop.Store(true)
+	fmt.Println("collected")
+	syscall.Kill(os.Getpid(), syscall.SIGUSR1)
+	for r := range received {
+		fmt.Println(r.Signal)
+		if r.Signal == USR1 {
+			return
+		}
+	}
+}
+
+// overflow fills the pipe while nobody reads, and sends every standard signal
+// into the full pipe.
+func overflow() {
+	shrink()
+	for range 500 {
+		syscall.Kill(os.Getpid(), syscall.Signal(RTMIN+1))
+	}
+	var sent Set
+	for _, sig := range catchable() {
+		if sig < 32 && sig != PIPE { // a PIPE from ourselves is our own
+			syscall.Kill(os.Getpid(), syscall.Signal(sig))
+			sent = sent.With(sig)
+		}
+	}
+	fmt.Println("full", Set(atomic.LoadUint64(&entry.Pending)) == sent.With(RTMIN+1))
+	bytes, err := unix.IoctlGetInt(entry.Pipe, unix.TIOCINQ)
+	if err != nil {
+		panic(err)
+	}
+	records := bytes/int(unsafe.Sizeof(entry.Record{})) + 1 // and one in Pending
+	received := Receive()
+	for missing := sent; missing != 0 || records > 0; {
+		switch r := <-received; {
+		case r.Signal == RTMIN+1:
+			records--
+		case missing.Has(r.Signal):
+			missing &^= SetOf(r.Signal)
+		default:
+			fmt.Println("again", r.Signal)
+		}
+	}
+	fmt.Println("none missing")
+	syscall.Kill(os.Getpid(), syscall.Signal(RTMAX))
+	show(<-received)
+}
+
+// shrink makes the pipe one page, 170 records.
+func shrink() {
+	if _, err := unix.FcntlInt(uintptr(entry.Pipe), unix.F_SETPIPE_SZ, 4096); err != nil {
+		panic(err)
+	}
+}
+
+// storm sends bursts that overflow the pipe while it is read, each with a USR1
+// that must arrive.
+func storm() {
+	shrink()
+	received := Receive()
+	for range 300 {
+		for range 200 {
+			syscall.Kill(os.Getpid(), syscall.Signal(RTMIN+1))
+		}
+		syscall.Kill(os.Getpid(), syscall.SIGUSR1)
+		for r := range received {
+			if r.Signal == USR1 {
+				break
+			}
+		}
+	}
+	fmt.Println("weathered")
+}
+
+// writeToNobody raises a SIGPIPE by writing, and shows what is received.
+func writeToNobody() {
+	received := Receive()
+	ends := make([]int, 2)
+	if err := unix.Pipe(ends); err != nil {
+		panic(err)
+	}
+	unix.Close(ends[0])
+	for range 100 {
+		if _, err := unix.Write(ends[1], []byte("x")); err != unix.EPIPE {
+			panic(err)
+		}
+	}
+	fmt.Println("EPIPE")
+	for r := range received {
+		show(r)
+	}
+}
+
+// inherit becomes the role "forsaken" with every signal blocked and ignored.
+func inherit() {
+	all := unix.Sigset_t{}
+	for i := range all.Val {
+		all.Val[i]--
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, nil); err != nil {
+		panic(err)
+	}
+	var ignore [32]byte // struct sigaction
+	ignore[0] = 1
+	for sig := 1; sig <= 64; sig++ {
+		unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&ignore)), 0, 8, 0, 0)
+	}
+	env := os.Environ()
+	for i, word := range env {
+		if strings.HasPrefix(word, role+"=") {
+			env[i] = role + "=forsaken"
+		}
+	}
+	panic(syscall.Exec(os.Args[0], os.Args[:1], env))
+}
+
+// forsaken shows what it does about what it inherited: it has a child, and
+// receives.
+func forsaken() {
+	pid, err := syscall.ForkExec(os.Args[0], os.Args[:1], &syscall.ProcAttr{Env: []string{role + "=exit7"}})
+	if err != nil {
+		panic(err)
+	}
+	var ws syscall.WaitStatus
+	_, err = syscall.Wait4(pid, &ws, 0, nil)
+	fmt.Println("child", ws.ExitStatus(), err)
+	m, err := status(os.Getpid())
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("blocked", m.Blocked, "ignored", m.Ignored, "CHLD caught", m.Caught.Has(CHLD))
+	receiveAll()
+}
+
+// early ends with 143 on TERM. After anything else it waits for a TERM, which
+// another thread may still have in its hands, and ends with 1: after RTMAX at
+// the deadline, otherwise soon.
+func early() {
+	received := Receive()
+	fmt.Println("ready")
+	for r := range received {
+		patience := deadline / 2
+		switch r.Signal {
+		case TERM:
+			os.Exit(143)
+		case RTMAX - 1:
+			patience = deadline / 100
+		}
+		time.AfterFunc(patience, func() { os.Exit(1) })
+	}
+}
