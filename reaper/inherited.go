@@ -7,26 +7,21 @@ import (
 	_ "unsafe" // for linkname
 
 	"golang.org/x/sys/unix"
+
+	"exeunt/internal/entry"
 )
 
-// given is what this process was started with and a child is to get.
-var given struct {
-	mask    uint64 // signals blocked
-	ignored uint64 // signals ignored
-	closed  uint8  // bit i: descriptor i was closed
-	nofile  *syscall.Rlimit
-}
-
-// givenNofile is the limit on open files to restore in a child: nil unless the
-// Go runtime has raised its soft limit to one below the hard one, and nobody
-// has set another since (prlimit(1)).
+// givenNofile is the limit on open files to restore in a child: nil unless
+// package syscall has raised our soft limit, to one below the hard one, and
+// nobody has set another since (prlimit(1)).
 func givenNofile() *syscall.Rlimit {
 	var now syscall.Rlimit
+	given := &syscall.Rlimit{Cur: entry.NoFile[0], Max: entry.NoFile[1]}
 	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now)
-	if given.nofile == nil || err != nil || now.Max != given.nofile.Max || now.Cur != now.Max-1 {
+	if err != nil || now.Max != given.Max || now.Cur != now.Max-1 {
 		return nil
 	}
-	return given.nofile
+	return given
 }
 
 // probedDescriptors is how far inheritedDescriptors looks where /proc is missing.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"unsafe"
+
+	"exeunt/internal/entry"
 )
 
 // Start starts a child in a process group of its own and returns when its
@@ -100,24 +102,18 @@ func (r *Reaper) prepare(c *Command) (*launch, *StartError) {
 		nofile:     givenNofile(),
 		death:      uintptr(c.DeathSignal),
 		parent:     uintptr(os.Getpid()),
-		mask:       given.mask,
-		ignored:    given.ignored,
+		mask:       entry.Mask,
+		ignored:    entry.Ignored,
 	}
 	if !c.Descriptors {
 		l.unwanted = r.inherited
 	}
 	for i, file := range []*os.File{c.Stdin, c.Stdout, c.Stderr} {
-		switch {
-		case file != nil:
-			// Fd also makes the child's end of an os.Pipe blocking again.
-			if l.files[i] = int(file.Fd()); l.files[i] < 0 {
-				return nil, &StartError{Path: c.Args[0], Op: "dup", Name: file.Name(), Err: syscall.EBADF}
-			}
-		case given.closed>>i&1 != 0:
-			l.files[i] = -1
-		default:
-			l.files[i] = i
+		fd, ok := source(i, file)
+		if !ok {
+			return nil, &StartError{Path: c.Args[0], Op: "dup", Name: file.Name(), Err: syscall.EBADF}
 		}
+		l.files[i] = fd
 	}
 	env, listen := c.Env, -1
 	if c.Descriptors {
@@ -142,6 +138,19 @@ func (r *Reaper) prepare(c *Command) (*launch, *StartError) {
 		l.listenPID = entry[len(listenPID):]
 	}
 	return l, nil
+}
+
+// source is the descriptor of ours that becomes the child's descriptor i; -1
+// closes it. It is false for a file that has been closed.
+func source(i int, file *os.File) (fd int, ok bool) {
+	if file != nil {
+		fd = int(file.Fd()) // which also makes the child's end of an os.Pipe blocking again
+		return fd, fd >= 0
+	}
+	if entry.Closed>>i&1 != 0 {
+		return -1, true
+	}
+	return i, true
 }
 
 // interpret makes the launch one of /bin/sh running script.
