@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// A subject is an init: the words of its command line up to the app's.
+type subject struct {
+	name    string
+	command []string // absolute path first; empty for bare
+	version string
+}
+
+// Names with a meaning of their own.
+const (
+	bare    = "bare" // no init: the app itself is PID 1, the physical limit
+	plain   = "exeunt"
+	options = "exeunt+options" // any option keeps the lean start away
+)
+
+// peers are the inits for a single app, and the Debian packages they are in.
+var peers = []struct {
+	name, packaged string
+	programs       []string // the first one found
+}{
+	{"tini", "tini", []string{"tini"}},
+	{"docker-init", "tini", []string{"docker-init", "tini-static"}},
+	{"dumb-init", "dumb-init", []string{"dumb-init"}},
+	{"catatonit", "catatonit", []string{"catatonit"}},
+}
+
+// findPeers looks the peers up, and installs what is missing if asked to.
+func findPeers(install bool) ([]subject, error) {
+	var found []subject
+	missing := map[string]bool{}
+	for _, p := range peers {
+		s := subject{name: p.name}
+		for _, program := range p.programs {
+			if path, err := exec.LookPath(program); err == nil {
+				// docker-init may be a link to tini-static; what is run is what is weighed.
+				if path, err = filepath.EvalSymlinks(path); err == nil {
+					s.command, s.version = []string{path, "--"}, debianVersion(path)
+					break
+				}
+			}
+		}
+		if s.command == nil {
+			missing[p.packaged] = true
+			continue
+		}
+		found = append(found, s)
+	}
+	if len(missing) == 0 {
+		return found, nil
+	}
+	args := []string{"install", "-y"}
+	for _, p := range peers {
+		if missing[p.packaged] {
+			args = append(args, p.packaged)
+			delete(missing, p.packaged)
+		}
+	}
+	if !install {
+		return nil, fmt.Errorf("some peers are not installed; run: apt-get %s (or give -install)", strings.Join(args, " "))
+	}
+	if err := command(".", "apt-get", args...); err != nil {
+		return nil, err
+	}
+	return findPeers(false)
+}
+
+// debianVersion is the version of the package that the file belongs to, or
+// empty.
+func debianVersion(path string) string {
+	owner, err := exec.Command("dpkg-query", "-S", path).Output()
+	if err != nil {
+		if owner, err = exec.Command("dpkg-query", "-S", strings.TrimPrefix(path, "/usr")).Output(); err != nil {
+			return ""
+		}
+	}
+	name, _, _ := strings.Cut(string(owner), ":")
+	version, _ := exec.Command("dpkg-query", "-W", "-f", "${Version}", name).Output()
+	return string(version)
+}
+
+// named is a subject from the command line: NAME=COMMAND, split at spaces.
+func named(arg string) (subject, error) {
+	name, line, ok := strings.Cut(arg, "=")
+	words := strings.Fields(line)
+	if !ok || name == "" || len(words) == 0 {
+		return subject{}, fmt.Errorf("a further subject is NAME=COMMAND, not %q", arg)
+	}
+	path, err := exec.LookPath(words[0])
+	if err != nil {
+		return subject{}, fmt.Errorf("cannot find the subject %q: %w", name, err)
+	}
+	if words[0], err = filepath.Abs(path); err != nil {
+		return subject{}, fmt.Errorf("cannot find the subject %q: %w", name, err)
+	}
+	return subject{name: name, command: words}, nil
+}
+
+// ourselves are the two ways in which a build of exeunt is run: as plainly as
+// can be, and with an option.
+func ourselves(prefix, path, version string) []subject {
+	return []subject{
+		{prefix + plain, []string{path, "--"}, version},
+		{prefix + options, []string{path, "--grace-period", graceGiven.String(), "--"}, version},
+	}
+}
+
+// buildProbe compiles the probe into dir.
+func buildProbe(dir string) (string, error) {
+	path := filepath.Join(dir, "probe")
+	return path, command(".", "go", "build", "-trimpath", "-ldflags", "-s -w -E main.start", "-o", path, "./probe")
+}
+
+// buildExeunt compiles the release build of the module around this one.
+func buildExeunt(dir string) (path, version string, err error) {
+	path = filepath.Join(dir, "exeunt")
+	flags := "-s -w"
+	if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
+		flags += " -E exeunt/internal/entry.start"
+	}
+	if err := command("..", "go", "build", "-trimpath", "-ldflags", flags, "-o", path, "."); err != nil {
+		return "", "", err
+	}
+	describe, _ := exec.Command("git", "describe", "--always", "--dirty").Output()
+	return path, string(bytes.TrimSpace(describe)), nil
+}
+
+// command runs a program of the tool chain or the system, in a directory.
+func command(dir, name string, args ...string) error {
+	c := exec.Command(name, args...)
+	c.Dir, c.Stderr, c.Env = dir, os.Stderr, append(os.Environ(), "CGO_ENABLED=0")
+	if err := c.Run(); err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return fmt.Errorf("%s %s failed: %w", name, strings.Join(args, " "), err)
+		}
+		return fmt.Errorf("cannot run %s: %w", name, err)
+	}
+	return nil
+}
