@@ -25,6 +25,7 @@ type queue struct {
 	spare   []byte // the buffer that waiting becomes next
 	busy    int    // bytes that are being written
 	dropped int    // lines since the last notice
+	noticed int    // lines that the notice at the end of the batch tells of
 	idle    []chan struct{}
 	wake    chan struct{} // nil until the first line
 }
@@ -72,28 +73,35 @@ func (q *queue) take(works bool) []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	batch := q.waiting
+	q.noticed = 0
 	if q.dropped > 0 && (works || len(batch) > 0) {
 		batch = append(batch, q.notice(q.dropped)...)
-		q.dropped = 0
+		q.noticed, q.dropped = q.dropped, 0
 	}
-	q.waiting, q.busy = q.spare[:0], len(batch)
 	if len(batch) == 0 {
 		for _, done := range q.idle {
 			close(done)
 		}
 		q.idle = nil
+		return nil
 	}
+	q.waiting, q.spare, q.busy = q.spare[:0], nil, len(batch)
 	return batch
 }
 
-// finished ends a batch of which n bytes were written.
+// finished ends a batch of which n bytes were written. A lost notice gives its
+// count back.
 func (q *queue) finished(batch []byte, n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.dropped += bytes.Count(batch[n:], []byte{'\n'})
+	lost := bytes.Count(batch[n:], []byte{'\n'})
+	if lost > 0 && q.noticed > 0 {
+		lost += q.noticed - 1
+	}
+	q.dropped += lost
 	q.busy = 0
-	if q.spare = batch; cap(batch) > limit/16 {
-		q.spare = nil // a burst is over, its memory need not stay
+	if cap(batch) <= limit/16 { // after a burst its memory need not stay
+		q.spare = batch
 	}
 }
 
