@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"exeunt/internal/compat"
 	"exeunt/internal/config"
 	"exeunt/internal/output"
 	"exeunt/internal/platform"
@@ -25,6 +27,9 @@ var version = "dev"
 
 // failure is the exit code of whatever is our own mistake or misfortune.
 const failure = 125
+
+// parent is who started us, before it can have gone.
+var parent = os.Getppid()
 
 // flushTime is what the last lines of the log get to be read in. A reader that
 // takes longer has stopped reading; it must not cost the margin of a short
@@ -55,9 +60,16 @@ func main() {
 // start does what the command line says and returns the exit code.
 func start(args, env []string, received <-chan signals.Received) (code int) {
 	where := platform.Detect()
-	inv, err := config.Parse(args, env, config.Host{
+	host := config.Host{
 		PID1: os.Getpid() == 1, Terminal: platform.Terminal(0), Platform: where.Name, Grace: where.Grace,
-	})
+	}
+	inv, err := parse(args, env, host)
+	var ending *compat.Ending
+	if errors.As(err, &ending) {
+		fmt.Print(ending.Stdout)
+		fmt.Fprint(os.Stderr, ending.Stderr)
+		return ending.Code
+	}
 	if err != nil {
 		return fail(err)
 	}
@@ -78,6 +90,14 @@ func start(args, env []string, received <-chan signals.Received) (code int) {
 	return run(inv, received)
 }
 
+// parse reads the command line as that of the init by whose name we were started.
+func parse(args, env []string, host config.Host) (*config.Invocation, error) {
+	if personality, ok := compat.Named(os.Args[0]); ok {
+		return personality.Parse(args, env, host)
+	}
+	return config.Parse(args, env, host)
+}
+
 // run carries the plan out.
 func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 	if runtime.GOMAXPROCS(0) > processors {
@@ -85,6 +105,9 @@ func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 	}
 	children, err := reaper.New()
 	if err != nil {
+		return fail(err)
+	}
+	if err := platform.DieWith(parent, inv.Plan.DeathSignal); err != nil {
 		return fail(err)
 	}
 	reaper.Prewarm(idle)

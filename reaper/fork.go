@@ -36,6 +36,7 @@ type launch struct {
 	listenPID  []byte // digits of LISTEN_PID and a NUL, or nil
 	files      [3]int // for the descriptors 0 to 2; -1 closes
 	unwanted   []int  // to be closed
+	session    bool
 	terminal   bool
 	noNewPrivs bool
 	user       *credential
@@ -130,7 +131,11 @@ func (l *launch) child() {
 //go:nocheckptr
 func (l *launch) become() (err syscall.Errno) {
 	l.failure.step = stepGroup
-	if _, _, err = syscall.RawSyscall(syscall.SYS_SETPGID, 0, 0, 0); err != 0 {
+	call := uintptr(syscall.SYS_SETPGID)
+	if l.session {
+		call = syscall.SYS_SETSID
+	}
+	if _, _, err = syscall.RawSyscall(call, 0, 0, 0); err != 0 {
 		return err
 	}
 	if l.terminal {

@@ -96,6 +96,7 @@ func (r *Reaper) prepare(c *Command) (*launch, *StartError) {
 		return nil, &StartError{Op: "find", Err: syscall.ENOENT}
 	}
 	l := &launch{
+		session:    c.Session,
 		terminal:   c.Terminal,
 		noNewPrivs: c.NoNewPrivs,
 		user:       c.User.credential(),

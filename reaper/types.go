@@ -26,6 +26,9 @@ type Command struct {
 	// Terminal makes the child's group the foreground group of the terminal
 	// on stdin; it is ignored where stdin is no terminal.
 	Terminal bool
+	// Session makes the child lead a session of its own (setsid(2)), without a
+	// terminal, where otherwise it leads a process group of its own.
+	Session bool
 	// Descriptors passes on the descriptors from 3 up that we inherited, with
 	// LISTEN_PID in Env rewritten if it named us (sd_listen_fds(3)).
 	Descriptors bool

@@ -23,6 +23,8 @@ type Kernel interface {
 	// Strays is everyone alive that is ours to end, or an error where /proc
 	// can't tell.
 	Strays() ([]reaper.Stray, error)
+	// Suspend stops this process (SIGSTOP); it returns when it is continued.
+	Suspend()
 	// Arm sets the watchdog: the process is not to outlive at. A later call
 	// replaces an earlier one.
 	Arm(at time.Time)
@@ -169,6 +171,8 @@ func (d *driver) carryOut(a Action, now time.Time) (answer Event) {
 		if err := d.k.Signal(a.To, a.Signal, a.IfCaught); err != nil {
 			d.k.Note(Entry{At: now, Level: Warn, Phase: d.m.phase, Message: "cannot signal " + a.To.String(), Signal: a.Signal, Err: err.Error()})
 		}
+	case Suspend:
+		d.k.Suspend()
 	case Arm:
 		d.k.Arm(a.At)
 	case Finish:

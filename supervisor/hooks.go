@@ -305,18 +305,19 @@ func (m *Machine) Environment(id ID, now time.Time) []string {
 	if q == nil {
 		return nil
 	}
-	i := max(q.service, 0)
 	deadline := q.try.by
 	if m.reason != "" && !m.schedule.Done.IsZero() {
 		deadline = m.schedule.Done
 	}
 	env := []string{
-		"EXEUNT_SERVICE=" + m.plan.Services[i].Name,
 		"EXEUNT_DEADLINE=" + strconv.FormatInt(deadline.UnixMilli(), 10),
 		"EXEUNT_REMAINING_MS=" + strconv.FormatInt(max(deadline.Sub(now), 0).Milliseconds(), 10),
 	}
-	if pid := m.services[i].pid; pid != 0 {
-		env = append(env, "EXEUNT_MAIN_PID="+strconv.Itoa(pid))
+	if i := max(q.service, 0); i < len(m.services) { // a pause has none
+		env = append(env, "EXEUNT_SERVICE="+m.plan.Services[i].Name)
+		if pid := m.services[i].pid; pid != 0 {
+			env = append(env, "EXEUNT_MAIN_PID="+strconv.Itoa(pid))
+		}
 	}
 	if m.reason != "" {
 		env = append(env, "EXEUNT_REASON="+string(m.reason))

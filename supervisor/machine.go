@@ -204,7 +204,11 @@ func (m *Machine) enter(p Phase) {
 		m.lateSchedule()
 		m.end = m.schedule.Everyone
 		m.do(Arm{m.schedule.Done.Add(m.schedule.Margin / 2)})
-		m.look()
+		if m.plan.LeaveStrays {
+			m.enter(PostStop)
+		} else {
+			m.look()
+		}
 	case Kill:
 		m.end = m.schedule.Kill
 		m.look()

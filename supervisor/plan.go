@@ -25,6 +25,25 @@ type Plan struct {
 	StopOn   signals.Set      // what begins the stop, as received
 	Rewrites signals.Rewrites // what is forwarded instead
 
+	// AsReceived passes stop signals on as other inits do: without a rewrite or
+	// a ladder the services are sent the one received, and each repeat of it;
+	// repeats neither hurry nor kill.
+	AsReceived bool
+	// SuspendOn are signals at which we stop ourselves (SIGSTOP) once they have
+	// been forwarded, for the job control of a shell that started us. As PID 1
+	// we cannot be stopped: the kernel ignores it.
+	SuspendOn signals.Set
+	// Pause runs without services until a stop signal, and then ends with 0.
+	Pause bool
+	// LeaveStrays leaves everyone else alone when the last service has gone: as
+	// PID 1 the kernel kills them when we exit, else they live on.
+	LeaveStrays bool
+	// WarnReaped says of each orphan that it was reaped.
+	WarnReaped bool
+	// DeathSignal is sent to us by the kernel when our parent dies; zero is none.
+	DeathSignal signals.Signal
+
+	StartCodes StartCodes
 	ExitCodes  map[int]int // exit code of the run to the one we exit with
 	OnStopExit int         // exit code after a requested stop; negative keeps the run's
 
@@ -34,6 +53,25 @@ type Plan struct {
 	// Console tells that the terminal's foreground group is the service, so that
 	// the kernel has already given it what the terminal's keys sent us.
 	Console bool
+}
+
+// StartCodes are the exit codes of a run whose service could not be started.
+// The zero StartCodes are 127, 126 and 125.
+type StartCodes struct {
+	NotFound, NotExecutable, Other int
+}
+
+func (c StartCodes) of(err *reaper.StartError) int {
+	code := err.Code()
+	switch {
+	case c == StartCodes{}:
+		return code
+	case code == 127:
+		return c.NotFound
+	case code == 126:
+		return c.NotExecutable
+	}
+	return c.Other
 }
 
 // A Service is a process that the plan names.

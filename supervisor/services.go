@@ -48,7 +48,7 @@ func (m *Machine) notSpawned(ev NotSpawned) {
 	r.Code = exitFailure
 	var start *reaper.StartError
 	if errors.As(ev.Err, &start) {
-		r.Code = start.Code()
+		r.Code = m.plan.StartCodes.of(start)
 	}
 	m.fail(r.Code, ev.Err.Error())
 }
@@ -110,6 +110,9 @@ func (m *Machine) reaped(x reaper.Exit) {
 	}
 	if !m.hookReaped(x) {
 		m.report.Reaped++
+		if m.plan.WarnReaped {
+			m.note(Entry{Level: Warn, Message: "reaped an orphan", PID: x.PID, Code: x.Status.Shell()})
+		}
 	}
 }
 
@@ -232,7 +235,7 @@ func (m *Machine) stopSignal(i int) signals.Signal {
 		return ladder[0].Signal
 	}
 	if m.signal != 0 {
-		if to, ok := m.plan.Rewrites.Apply(m.signal); ok && to != m.signal {
+		if to, ok := m.plan.Rewrites.Apply(m.signal); ok && (to != m.signal || m.plan.AsReceived) {
 			return to
 		}
 	}

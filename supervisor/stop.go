@@ -35,14 +35,19 @@ func (m *Machine) received(r signals.Received) {
 			return
 		}
 		m.forward(r.Signal)
+		if m.plan.SuspendOn.Has(r.Signal) {
+			m.do(Suspend{})
+		}
 		return
 	}
-	if r.Signal == signals.INT {
+	if r.Signal == signals.INT && !m.plan.AsReceived {
 		m.interrupts++
 	}
 	switch {
 	case m.reason == "":
 		m.requestStop(r)
+	case m.plan.AsReceived && m.phase == Stop && len(m.services) == 1 && len(m.plan.Services[0].StopSignal) == 0:
+		m.forward(r.Signal)
 	case m.interrupts == 2 && m.phase != Kill:
 		m.hurry()
 	case m.interrupts == 3:
@@ -73,7 +78,11 @@ func (m *Machine) forward(sig signals.Signal) {
 		return
 	}
 	frozen := signals.SetOf(signals.TSTP, signals.TTIN, signals.TTOU) // would stop a process that has no handler
-	m.do(Send{To: reaper.Process(m.services[0].pid, 0), Signal: to, IfCaught: frozen.Has(to)})
+	send := Send{To: reaper.Process(m.services[0].pid, 0), Signal: to, IfCaught: frozen.Has(to) && !m.plan.SuspendOn.Has(sig)}
+	if m.plan.Services[0].KillMode == Group && !send.IfCaught {
+		send.To = reaper.Group(m.services[0].pid)
+	}
+	m.do(send)
 	m.note(Entry{Level: Debug, Message: "forwarded", Service: m.plan.Services[0].Name, Signal: to})
 }
 
@@ -93,7 +102,9 @@ func (m *Machine) requestStop(r signals.Received) {
 		m.enter(PreStop)
 		return
 	}
-	m.code, m.fixed = 128+int(r.Signal), true
+	if m.fixed = true; !m.plan.Pause {
+		m.code = 128 + int(r.Signal)
+	}
 	m.enter(Terminate)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"syscall"
 	"time"
 
 	"exeunt/hooks"
@@ -98,6 +99,11 @@ func (s *System) Childless() bool { return s.Reaper.Childless() }
 
 // Strays implements Kernel.
 func (s *System) Strays() ([]reaper.Stray, error) { return s.Reaper.Strays() }
+
+// Suspend implements Kernel.
+func (s *System) Suspend() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // to ourselves it is always allowed
+}
 
 // Arm implements Kernel.
 func (s *System) Arm(at time.Time) {

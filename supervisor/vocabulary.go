@@ -101,6 +101,8 @@ type (
 		Signal   signals.Signal
 		IfCaught bool
 	}
+	// Suspend stops ourselves until we get CONT.
+	Suspend struct{}
 	// Survey looks who is alive; Surveyed answers.
 	Survey struct{}
 	// Arm tells the watchdog when the run must be over.
@@ -109,8 +111,9 @@ type (
 	Finish struct{ Code int }
 )
 
-func (Spawn) action()  {}
-func (Send) action()   {}
-func (Survey) action() {}
-func (Arm) action()    {}
-func (Finish) action() {}
+func (Spawn) action()   {}
+func (Send) action()    {}
+func (Suspend) action() {}
+func (Survey) action()  {}
+func (Arm) action()     {}
+func (Finish) action()  {}

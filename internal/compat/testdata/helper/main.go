@@ -1,0 +1,220 @@
+// The program of many roles that the tests of compat start: the stage on which
+// an init runs, and the apps that it runs.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	role, args := os.Args[1], os.Args[2:]
+	switch role {
+	case "stage":
+		stage(args)
+	case "mother":
+		mother(args)
+	case "blocked":
+		blocked()
+	case "family":
+		family()
+	case "tally":
+		tally()
+	case "root":
+		must(syscall.Setresuid(0, 0, 0))
+		tally()
+	case "slow":
+		slow(args)
+	case "who":
+		who()
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "helper:", err)
+		os.Exit(99)
+	}
+}
+
+// stage is PID 1 of a fresh namespace. It makes what the settings in HELPER_…
+// ask for and becomes the init, or with HELPER_PID1=no starts it, writes its
+// wait status to descriptor 3, and stays until everybody has gone.
+func stage(argv []string) {
+	runtime.LockOSThread()
+	must(syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
+	must(syscall.Mount("proc", "/proc", "proc", 0, ""))
+	syscall.CloseOnExec(3)
+	setting := map[string][]string{}
+	var env []string
+	for _, entry := range os.Environ() {
+		if name, ok := strings.CutPrefix(entry, "HELPER_"); ok {
+			name, value, _ := strings.Cut(name, "=")
+			setting[name] = strings.Fields(value)
+		} else {
+			env = append(env, entry)
+		}
+	}
+	for _, limit := range setting["NOFILE"] {
+		must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: number(limit), Max: 4096}))
+	}
+	for _, uid := range setting["UID"] {
+		must(syscall.Setresuid(int(number(uid)), int(number(uid)), int(number(uid))))
+	}
+	for _, fd := range setting["OPEN"] {
+		f, err := os.Open("/dev/zero")
+		must(err)
+		must(unix.Dup2(int(f.Fd()), int(number(fd))))
+	}
+	var mask unix.Sigset_t
+	for _, sig := range setting["BLOCKED"] {
+		mask.Val[0] |= 1 << (number(sig) - 1)
+	}
+	for _, fd := range setting["CLOSED"] {
+		syscall.Close(int(number(fd)))
+	}
+	if setting["PID1"] != nil {
+		direct(argv, env)
+		return
+	}
+	for _, sig := range setting["IGNORED"] {
+		signal.Ignore(syscall.Signal(number(sig)))
+	}
+	must(unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil))
+	must(syscall.Exec(argv[0], argv, env))
+}
+
+func number(s string) uint64 {
+	n, err := strconv.ParseUint(s, 10, 64)
+	must(err)
+	return n
+}
+
+// direct starts the init as a child of PID 1.
+func direct(argv, env []string) {
+	child, err := os.StartProcess(argv[0], argv, &os.ProcAttr{Env: env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	must(err)
+	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
+		f.Close()
+	}
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		switch {
+		case err == syscall.ECHILD:
+			return
+		case pid == child.Pid:
+			_, err = fmt.Fprintf(os.NewFile(3, "status"), "%d\n", status)
+			must(err)
+		}
+	}
+}
+
+// mother starts a program and dies when she is killed.
+func mother(argv []string) {
+	_, err := os.StartProcess(argv[0], argv, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	must(err)
+	select {}
+}
+
+// blocked has every signal blocked, so that whatever reaches it stays pending
+// and can be read from /proc.
+func blocked() {
+	runtime.LockOSThread()
+	fill()
+	fmt.Println("ready")
+	rest()
+}
+
+func fill() {
+	var all unix.Sigset_t
+	all.Val[0] = ^uint64(0)
+	// The raw call: 32 and 33 are libc's, and ours to block.
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), 0, 8, 0, 0)
+	if errno != 0 {
+		must(errno)
+	}
+}
+
+func rest() {
+	must(syscall.Exec("/bin/sleep", []string{"sleep", "300"}, os.Environ()))
+}
+
+// family is main, a child of its group, and one in a session of its own, all
+// of them blocked.
+func family() {
+	runtime.LockOSThread()
+	fill()
+	for _, session := range []bool{false, true} {
+		_, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "300"}, &syscall.ProcAttr{
+			Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setsid: session},
+		})
+		must(err)
+		fill() // ForkExec restores what it thinks the mask was
+	}
+	fmt.Println("ready")
+	rest()
+}
+
+// tally says which signals arrive, leaves TERM and TSTP at their defaults, and
+// ends with 7 when it is sent a line or its stdin ends.
+func tally() {
+	got := make(chan os.Signal, 64)
+	signal.Notify(got, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH, syscall.SIGUSR1, syscall.SIGUSR2)
+	line := make(chan struct{})
+	go func() {
+		var one [1]byte
+		for {
+			if n, err := os.Stdin.Read(one[:]); n == 0 || err != nil || one[0] == '\n' {
+				close(line)
+				return
+			}
+		}
+	}()
+	fmt.Println("ready")
+	for {
+		select {
+		case sig := <-got:
+			fmt.Println("got", int(sig.(syscall.Signal)))
+		case <-line:
+			for len(got) > 0 {
+				fmt.Println("got", int((<-got).(syscall.Signal)))
+			}
+			os.Exit(7)
+		}
+	}
+}
+
+// slow says "ready" into the file, and at TERM takes a moment to say "saved".
+func slow(args []string) {
+	got := make(chan os.Signal, 1)
+	signal.Notify(got, syscall.SIGTERM)
+	f, err := os.OpenFile(args[0], os.O_WRONLY, 0)
+	must(err)
+	fmt.Fprintln(f, "ready")
+	f.Close()
+	<-got
+	<-time.After(200 * time.Millisecond)
+	fmt.Println("saved")
+}
+
+// who says what a process is to its group, session and terminal.
+func who() {
+	pid := os.Getpid()
+	session, err := unix.Getsid(0)
+	must(err)
+	fmt.Printf("group %v session %v", syscall.Getpgrp() == pid, session == pid)
+	if group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP); err == nil {
+		fmt.Printf(" foreground %v", group == pid)
+	}
+	fmt.Println()
+}
