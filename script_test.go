@@ -9,7 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,7 +39,7 @@ func withPrograms(m *testing.M) int {
 		err = os.Chmod(bin, 0o755) // for apps that run as another user
 	}
 	if err == nil && *binary == "" {
-		err = build("exeunt", ".")
+		err = build("exeunt", ".", releaseFlags()...)
 	} else if err == nil {
 		var path string
 		if path, err = filepath.Abs(*binary); err == nil {
@@ -45,7 +47,7 @@ func withPrograms(m *testing.M) int {
 		}
 	}
 	if err == nil {
-		err = build("programs", "./testdata/programs")
+		err = build("programs", "./testdata/programs", raceFlags()...)
 	}
 	for _, name := range []string{"daemon", "deaf", "masked", "nopidns", "outer", "pid1", "pid1-set", "rlimit", "slow"} {
 		if err == nil {
@@ -59,18 +61,33 @@ func withPrograms(m *testing.M) int {
 	return m.Run()
 }
 
-func build(name, from string) error {
-	args := []string{"build", "-o", filepath.Join(bin, name)}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "-race" && s.Value == "true" {
-				args = append(args, "-race")
-			}
-		}
-	}
+func build(name, from string, flags ...string) error {
+	args := append([]string{"build", "-o", filepath.Join(bin, name)}, flags...)
 	out, err := exec.Command("go", append(args, from)...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("cannot build %q: %w\n%s", from, err, out)
+	}
+	return nil
+}
+
+// releaseFlags builds what is released; under the race detector, which does
+// not go with an ELF entry of our own, it is what `go build` makes.
+func releaseFlags() []string {
+	if race := raceFlags(); race != nil {
+		return race
+	}
+	if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
+		return []string{"-trimpath", "-ldflags", "-E exeunt/internal/entry.start"}
+	}
+	return []string{"-trimpath"}
+}
+
+func raceFlags() []string {
+	info, _ := debug.ReadBuildInfo()
+	for _, s := range info.Settings {
+		if s.Key == "-race" && s.Value == "true" {
+			return []string{"-race"}
+		}
 	}
 	return nil
 }
@@ -95,6 +112,8 @@ func TestScripts(t *testing.T) {
 			switch condition {
 			case "pidns":
 				return namespaces, nil
+			case "entry": // the binary notes what it inherits before the runtime changes it
+				return slices.Contains(releaseFlags(), "-ldflags"), nil
 			case "root":
 				return os.Getuid() == 0, nil
 			}
@@ -156,7 +175,7 @@ func lines(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // json FILE PATH PATTERN wants the value at PATH to match, whole. PATH is made
-// of keys, indices, and name=VALUE for the element with that name; # is a length.
+// of keys, indices, and name=VALUE for the element with that name; len is a list's length.
 func jsonIs(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("usage: json FILE PATH PATTERN")
@@ -206,10 +225,14 @@ func at(ts *testscript.TestScript, file, path string) any {
 
 func into(value any, step string) any {
 	switch v := value.(type) {
+	case nil:
+		if step == "len" {
+			return 0 // encoding/json's word for an empty list
+		}
 	case map[string]any:
 		return v[step]
 	case []any:
-		if step == "#" {
+		if step == "len" {
 			return len(v)
 		}
 		if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(v) {

@@ -30,6 +30,7 @@ func slow(args []string) int {
 	ready := flags.String("ready", "ready", "what it prints once it can be signalled")
 	stops := flags.Bool("stop", false, "stops itself at once")
 	to := flags.String("to", "", "write to this file, not to stdout")
+	say := flags.String("say", "", "what it prints to stdout then, whatever -to is")
 	_ = flags.Parse(args)
 	out := os.Stdout
 	if *to != "" {
@@ -41,6 +42,9 @@ func slow(args []string) int {
 	got := make(chan os.Signal, 64)
 	signal.Notify(got)
 	fmt.Fprintln(out, *ready)
+	if *say != "" {
+		fmt.Println(*say)
+	}
 	if *stops {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	}

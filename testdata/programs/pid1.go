@@ -147,7 +147,7 @@ func (r *containerRuntime) copy(to io.Writer, from io.Reader) {
 			return
 		}
 		r.mu.Lock()
-		if len(r.cues) > 0 && r.cues[0].line.MatchString(line) {
+		if len(r.cues) > 0 && r.cues[0].line.MatchString(strings.TrimSuffix(line, "\n")) {
 			for _, sig := range r.cues[0].send {
 				_ = syscall.Kill(r.pid, sig)
 			}
