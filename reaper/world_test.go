@@ -26,11 +26,11 @@ const (
 
 // A world says how a test's process is to be started.
 type world struct {
-	below   bool // as a child of PID 1 instead of PID 1 itself
-	noProc  bool // without a /proc of its own
-	root    bool // real root, for setuid(2); skipped where the test is not
-	uid     int  // who root of the world is outside; 0 is who runs the test
-	observe func(t *testing.T, pid int)
+	below   bool                        // as a child of PID 1 instead of PID 1 itself
+	noProc  bool                        // without a /proc of its own
+	root    bool                        // real root, for setuid(2); skipped where the test is not
+	uid     int                         // who root of the world is outside; 0 is who runs the test
+	observe func(t *testing.T, pid int) // outside; stdin ends after it
 }
 
 // in runs the body inside the world. Outside, it starts the world and fails if
@@ -78,10 +78,15 @@ func (w world) create(t *testing.T) {
 			uid = w.uid
 			// Or the test binary's own directory could not be entered.
 			cmd.Path = readable(t)
+			cmd.SysProcAttr.Credential = &syscall.Credential{NoSetGroups: true}
 		}
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: uid, Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -96,6 +101,7 @@ func (w world) create(t *testing.T) {
 	if w.observe != nil {
 		w.observe(t, cmd.Process.Pid)
 	}
+	_ = stdin.Close()
 	if err := cmd.Wait(); err != nil || !strings.Contains(output.String(), worldBegun) {
 		t.Fatalf("in its world: %v\n%s", err, output.String())
 	}
