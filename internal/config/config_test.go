@@ -205,6 +205,8 @@ func TestBadCommandLinesSayWhatToDo(t *testing.T) {
 		{[]string{"--quiet"}, nil, "no command given"},
 		{[]string{"--grace-perid", "5s", "x"}, nil, `unknown flag --grace-perid, did you mean "--grace-period"?`},
 		{[]string{"-e", "143", "x"}, nil, `unknown flag -e`},
+		{[]string{"--nonsense", "x"}, nil, `unknown flag --nonsense, see "exeunt help"`},
+		{[]string{"x"}, []string{"EXEUNT_NONSENSE=1"}, `unknown variable EXEUNT_NONSENSE, see "exeunt help"`},
 		{[]string{"--user"}, nil, "--user needs a value"},
 		{[]string{"--user", "--", "x"}, nil, "--user needs a value"},
 		{[]string{"--working-dir=", "x"}, nil, "--working-dir: the path is empty"},

@@ -136,13 +136,16 @@ func (p *parser) entries(name, value string) []string {
 }
 
 // blame puts the name of the variable into an error that names a flag, where
-// the variable is what was given.
+// the variable is what was given, and says where to look.
 func (p *parser) blame(err error) error {
 	names := regexp.MustCompile(`--[\w-]+`)
 	text := err.Error()
+	if strings.HasPrefix(text, "unknown flag") && !strings.Contains(text, "did you mean") {
+		text += `, see "exeunt help"`
+	}
 	culprit := names.FindString(text)
 	if source := p.flags.sources[strings.TrimPrefix(culprit, "--")]; !strings.HasPrefix(source, prefix) {
-		return err
+		return errors.New(text)
 	}
 	text, detail, _ := strings.Cut(text, ": ")
 	text = names.ReplaceAllStringFunc(text, asVariable)
