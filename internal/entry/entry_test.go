@@ -234,7 +234,7 @@ func TestWithoutADescriptorThereAreNoHandlers(t *testing.T) {
 	if !entry.Handlers {
 		t.Skip("no handlers here anyway")
 	}
-	got := noted(t, os.Args[0], inheritance{soft: 4})
+	got := noted(t, build(t, ""), inheritance{soft: 4})
 	if !strings.HasSuffix(got, "handlers=false") {
 		t.Errorf("got %s", got)
 	}
