@@ -180,7 +180,7 @@ func overflow() {
 		}
 	}
 	fmt.Println("none missing")
-	syscall.Kill(os.Getpid(), syscall.Signal(RTMAX))
+	syscall.Kill(os.Getpid(), syscall.Signal(RTMIN+2))
 	show(<-received)
 }
 
