@@ -40,7 +40,8 @@ type attempt struct {
 // A leaver is the group of a hook that was cut while it ran.
 type leaver struct {
 	pid    int
-	killAt time.Time
+	killAt time.Time // zero once it was killed
+	report int
 }
 
 func hookID(plan *Plan, list string, service, n int) ID {
@@ -85,9 +86,12 @@ func (m *Machine) advanceHooks() bool {
 		if q.try.id != "" {
 			continue
 		}
-		if q.next == len(q.hooks) {
+		switch {
+		case q.next == len(q.hooks):
 			m.sequences = append(m.sequences[:i:i], m.sequences[i+1:]...)
-		} else {
+		case m.passed(m.end):
+			continue // it would be cut at once
+		default:
 			m.startHook(q)
 		}
 		return true
@@ -132,15 +136,35 @@ func (m *Machine) hookDeadline(h *hooks.Hook) time.Time {
 		timeout = hookTimeout
 	}
 	by := m.now.Add(timeout)
-	if m.end.IsZero() {
-		return by
-	}
-	left := max(m.end.Sub(m.now), 0)
-	clipped := m.end.Add(-min(leavingTime, left/5))
-	if h.Timeout > 0 && clipped.Before(by) {
+	clipped := m.lastCall()
+	if h.Timeout > 0 && earliest(clipped, by) != by {
 		m.note(Entry{Level: Warn, Message: "hook timeout shortened to the budget", Hook: h.Name, Left: clipped.Sub(m.now)})
 	}
 	return earliest(by, clipped)
+}
+
+// lastCall is when a command that is to be gone by the phase's end is told;
+// zero where the phase has no end.
+func (m *Machine) lastCall() time.Time {
+	if m.end.IsZero() {
+		return time.Time{}
+	}
+	left := max(m.end.Sub(m.now), 0)
+	return m.end.Add(-min(leavingTime, left/5))
+}
+
+// clipHooks brings commands that run under an end of the phase that has come
+// nearer.
+func (m *Machine) clipHooks() {
+	for i := range m.sequences {
+		t := &m.sequences[i].try
+		if !t.by.IsZero() {
+			t.by = earliest(t.by, m.lastCall())
+		}
+		if !t.killAt.IsZero() {
+			t.killAt = earliest(t.killAt, m.end)
+		}
+	}
 }
 
 func (m *Machine) try(q *sequence) {
@@ -237,9 +261,8 @@ func (m *Machine) closeHook(q *sequence) {
 // whose time is over.
 func (m *Machine) dueHooks() {
 	for i := range m.leaving {
-		if l := &m.leaving[i]; m.passed(l.killAt) {
-			l.killAt = time.Time{}
-			m.do(Send{To: reaper.Group(l.pid), Signal: signals.KILL})
+		if m.passed(m.leaving[i].killAt) {
+			m.killLeaver(i)
 		}
 	}
 	for i := 0; i < len(m.sequences); i++ {
@@ -253,17 +276,33 @@ func (m *Machine) dueHooks() {
 		case t.pid != 0 && m.passed(t.by):
 			t.by, t.killAt = time.Time{}, earliest(m.now.Add(leavingTime), m.end)
 			m.do(Send{To: reaper.Group(t.pid), Signal: signals.TERM})
+			m.look() // who is told with the group, and not to be told again
+		case m.passed(t.by):
+			t.by, t.wakeAt = time.Time{}, time.Time{}
+			m.endHook(q, errors.New("timed out"))
 		case m.passed(t.wakeAt) && q.hooks[q.next].Command == nil:
 			m.endHook(q, nil)
-		case m.passed(t.wakeAt) && !m.asked:
+		case m.passed(t.wakeAt) && !m.asked && !m.passed(m.end):
 			m.try(q)
 		}
 	}
 }
 
+// killLeaver kills the group of a hook that was cut, unless it has been.
+func (m *Machine) killLeaver(i int) {
+	l := &m.leaving[i]
+	if l.killAt.IsZero() {
+		return
+	}
+	l.killAt = time.Time{}
+	m.report.Hooks[l.report].Killed = true
+	m.do(Send{To: reaper.Group(l.pid), Signal: signals.KILL})
+}
+
 // cutHooks ends every list under way, because the phase is over. A command
-// that runs is told to leave, one that was told before is killed.
-func (m *Machine) cutHooks() {
+// that runs is told to leave; one that was told before is killed, and so is
+// any where nothing follows in which it could leave.
+func (m *Machine) cutHooks(last bool) {
 	for i := range m.sequences {
 		q := &m.sequences[i]
 		if q.try.id == "" {
@@ -275,15 +314,19 @@ func (m *Machine) cutHooks() {
 		if q.try.pid == 0 {
 			continue
 		}
-		l := leaver{pid: q.try.pid}
-		if q.try.killAt.IsZero() && !r.Killed {
+		l := leaver{pid: q.try.pid, report: q.try.report}
+		told := !q.try.killAt.IsZero()
+		if !r.Killed {
 			l.killAt = m.now.Add(leavingTime)
-			m.do(Send{To: reaper.Group(l.pid), Signal: signals.TERM})
-		} else if !r.Killed {
-			r.Killed = true
-			m.do(Send{To: reaper.Group(l.pid), Signal: signals.KILL})
 		}
 		m.leaving = append(m.leaving, l)
+		switch {
+		case told || last:
+			m.killLeaver(len(m.leaving) - 1)
+		case !r.Killed:
+			m.do(Send{To: reaper.Group(l.pid), Signal: signals.TERM})
+			m.look() // who is told with the group, and not to be told again
+		}
 	}
 	m.sequences = nil
 }

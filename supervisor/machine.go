@@ -188,7 +188,7 @@ func (m *Machine) passed(t time.Time) bool { return !t.IsZero() && !m.now.Before
 // enter is the only place that changes the phase: it sets its end and takes
 // its first actions. Whatever is still under way of the last phase is cut.
 func (m *Machine) enter(p Phase) {
-	m.cutHooks()
+	m.cutHooks(p == Done)
 	m.closePhase()
 	m.phase, m.stage, m.began, m.end, m.surveyAt = p, 0, m.now, time.Time{}, time.Time{}
 	switch p {
@@ -204,6 +204,7 @@ func (m *Machine) enter(p Phase) {
 		m.lateSchedule()
 		m.end = m.schedule.Everyone
 		m.do(Arm{m.schedule.Done.Add(m.schedule.Margin / 2)})
+		m.tellLeft()
 		if m.plan.LeaveStrays {
 			m.enter(PostStop)
 		} else {
@@ -211,6 +212,7 @@ func (m *Machine) enter(p Phase) {
 		}
 	case Kill:
 		m.end = m.schedule.Kill
+		m.killLeft()
 		m.look()
 	case PostStop:
 		m.end = m.schedule.Done

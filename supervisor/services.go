@@ -119,9 +119,9 @@ func (m *Machine) reaped(x reaper.Exit) {
 // ended takes the death of a service.
 func (m *Machine) ended(i int, status reaper.Status) {
 	s, p, r := &m.services[i], &m.plan.Services[i], &m.report.Services[i]
-	killed, own := s.state == Killed, m.reason == ""
+	killed, own := s.state == Killed && status.Signal() == signals.KILL, m.reason == ""
 	*s = service{state: Exited, pid: s.pid, depth: s.depth, started: s.started, status: status}
-	r.State, r.Ended, r.Code = Exited, m.now, status.Shell()
+	r.State, r.Ended, r.Code, r.Killed = Exited, m.now, status.Shell(), killed
 	took := m.now.Sub(r.Started)
 	if !r.Told.IsZero() {
 		took = m.now.Sub(r.Told)
@@ -186,8 +186,6 @@ func (m *Machine) hasDependents(i int) bool {
 // time until the schedule's KILL is shared with those that go after it.
 func (m *Machine) tell(i int) {
 	s, p := &m.services[i], &m.plan.Services[i]
-	s.state = Stopping
-	m.report.Services[i].State = Stopping
 	assumed := m.now.Add(max(m.schedule.Services.Sub(m.now), 0) / time.Duration(s.depth))
 	if m.plan.Budget.Armed {
 		s.killAt = assumed
@@ -203,9 +201,36 @@ func (m *Machine) tell(i int) {
 		m.kill(i)
 		return
 	}
-	m.report.Services[i].Told = m.now
-	m.rung(i)
+	m.say(i)
 	m.look() // a stopped process must be continued to hear it
+}
+
+func (m *Machine) say(i int) {
+	m.services[i].state = Stopping
+	m.report.Services[i].State, m.report.Services[i].Told = Stopping, m.now
+	m.rung(i)
+}
+
+// tellLeft tells the services that phase 2 did not come to, since one that
+// depends on them could not be got rid of.
+func (m *Machine) tellLeft() {
+	for i := range m.services {
+		if m.services[i].state == Ready {
+			m.say(i)
+		}
+	}
+}
+
+// killLeft kills every service and every hook that is left.
+func (m *Machine) killLeft() {
+	for i := range m.services {
+		if s := &m.services[i]; s.alive() && s.state != Killed {
+			m.kill(i)
+		}
+	}
+	for i := range m.leaving {
+		m.killLeaver(i)
+	}
 }
 
 // rung sends the ladder's next signal.
@@ -264,6 +289,9 @@ func (m *Machine) dueServices() {
 		}
 		if m.passed(s.rungAt) {
 			m.rung(i)
+			if m.plan.Services[i].KillMode == Group {
+				m.look() // who is told with the group, and not to be told again
+			}
 		}
 		if m.passed(s.groupAt) {
 			s.groupAt, s.asShell = time.Time{}, true

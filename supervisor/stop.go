@@ -147,16 +147,14 @@ func (m *Machine) hurry() {
 
 // killAll ends it now.
 func (m *Machine) killAll() {
-	for i := range m.services {
-		if m.services[i].alive() && m.services[i].state != Killed {
-			m.kill(i)
-		}
-	}
 	if m.phase < Terminate {
 		m.lateSchedule()
 	}
-	if m.phase < Kill {
+	switch {
+	case m.phase < Kill:
 		m.enter(Kill)
+	case m.phase == PostStop:
+		m.enter(Done)
 	}
 }
 
@@ -241,6 +239,7 @@ func (m *Machine) clipSchedule() {
 		m.end = s.Kill
 	case PostStop:
 		m.end = s.Done
+		m.clipHooks()
 	}
 	m.do(Arm{s.Done.Add(s.Margin / 2)})
 }

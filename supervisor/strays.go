@@ -44,14 +44,22 @@ func (m *Machine) surveyed(ev Surveyed) {
 	m.told, m.groups = told, nil
 	switch {
 	case m.phase != Terminate && m.phase != Kill:
-	case len(m.alive) == 0:
+	case len(m.alive) == 0 && !m.deathDue(ev.Strays):
 		m.enter(PostStop)
 	default:
-		if m.phase == Kill && m.plan.PID1 {
+		if m.phase == Kill && m.plan.PID1 && len(m.alive) > 0 {
 			m.do(Send{To: reaper.Everyone(), Signal: signals.KILL})
 		}
 		m.surveyAt = m.now.Add(max(surveyEvery, time.Duration(len(m.alive))*surveyEach))
 	}
+}
+
+// deathDue reports whether a service is a zombie that has not been reaped: its
+// exit code is still to come.
+func (m *Machine) deathDue(alive []reaper.Stray) bool {
+	return slices.ContainsFunc(m.services, func(s service) bool {
+		return s.alive() && !slices.ContainsFunc(alive, func(p reaper.Stray) bool { return p.PID == s.pid })
+	})
 }
 
 // meet does with one living process what the phase asks for: continues a
@@ -64,9 +72,6 @@ func (m *Machine) meet(p reaper.Stray, told map[stray]int) {
 		told[key] = report
 	}
 	if i := m.serviceOf(p.PID); i >= 0 {
-		if m.services[i].state == Stopping && p.Stopped {
-			m.do(Send{To: to, Signal: signals.CONT})
-		}
 		known = m.services[i].state >= Stopping
 	} else if !known && m.toldWithGroup(p) {
 		known, told[key] = true, unreported
@@ -87,7 +92,12 @@ func (m *Machine) meet(p reaper.Stray, told map[stray]int) {
 }
 
 func (m *Machine) killStray(p reaper.Stray, told map[stray]int, key stray) {
-	if i, ok := told[key]; ok && i >= 0 && !m.report.Strays[i].Killed {
+	i, ok := told[key]
+	if ok && i == unreported && !slices.ContainsFunc(m.leaving, func(l leaver) bool { return l.pid == p.PID }) {
+		i = m.reportStray(p, 0)
+		told[key] = i
+	}
+	if ok && i >= 0 && !m.report.Strays[i].Killed {
 		m.report.Strays[i].Killed = true
 		level := Warn
 		if i >= strayLines {
@@ -105,9 +115,14 @@ func (m *Machine) serviceOf(pid int) int {
 	return slices.IndexFunc(m.services, func(s service) bool { return s.alive() && s.pid == pid })
 }
 
-// toldWithGroup reports whether p was told with a whole group: a hook's that
-// leaves, or a service's of kill mode Group.
+// toldWithGroup reports whether p was told with a whole group: a hook's, or a
+// service's of kill mode Group.
 func (m *Machine) toldWithGroup(p reaper.Stray) bool {
+	for i := range m.sequences {
+		if t := &m.sequences[i].try; t.pid == p.Group && (!t.killAt.IsZero() || t.pid != 0 && m.report.Hooks[t.report].Killed) {
+			return true
+		}
+	}
 	for i := range m.leaving {
 		if m.leaving[i].pid == p.Group {
 			return true
@@ -155,15 +170,18 @@ func (m *Machine) serviceNear(p reaper.Stray) int {
 // a tree of a thousand is not to drown it.
 const strayLines = 20
 
-// unreported stands for the place in the report of a process that has none.
-const unreported = -1
+// Places in the report of a process that has none.
+const (
+	unreported = -1 // it was told with its group
+	unlisted   = -2 // the report is full
+)
 
-// reportStray adds p to the report and returns its place, unreported where the
+// reportStray adds p to the report and returns its place, unlisted where the
 // report is full.
 func (m *Machine) reportStray(p reaper.Stray, sig signals.Signal) int {
 	m.report.StrayCount++
 	if len(m.report.Strays) == maxStrayReport {
-		return unreported
+		return unlisted
 	}
 	r := StrayReport{PID: p.PID, Name: p.Name, Signal: sig}
 	if sig != 0 {

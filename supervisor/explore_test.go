@@ -1,0 +1,291 @@
+package supervisor
+
+import (
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"exeunt/hooks"
+	"exeunt/reaper"
+	"exeunt/signals"
+)
+
+// A surprise is how much of what can happen may happen in a search.
+type surprise struct {
+	terms, ints, others int // signals that may come
+	forks               int // strays that may appear
+	refusals            int // Spawns that may fail
+	blind               bool
+	outOfReach, stopped bool // what strays are like
+	terminal            bool // they are interactive shells
+}
+
+// A node is one state of the search, and how it was come by.
+type node struct {
+	w    *world
+	left surprise
+	from *node
+	how  string
+}
+
+func (n *node) path() string {
+	var list []string
+	for ; n != nil; n = n.from {
+		list = append(list, n.how)
+	}
+	slices.Reverse(list)
+	return strings.Join(list, "\n  ")
+}
+
+// then is the state after do, the budget of surprises having been reduced by spend.
+func (n *node) then(how string, spend func(*surprise), do func(w *world)) *node {
+	c := &node{w: n.w.clone(), left: n.left, from: n, how: how}
+	if spend != nil {
+		spend(&c.left)
+	}
+	do(c.w)
+	c.w.m.report.Entries = nil // read by nobody but people, and long
+	c.how += fmt.Sprintf("  [%.3fs %v]", c.w.now.Sub(epoch).Seconds(), c.w.m.phase)
+	for _, a := range c.w.actions {
+		c.how += fmt.Sprintf(" %T%v", a, a)
+	}
+	return c
+}
+
+// successors is everything that can happen next.
+func (n *node) successors() (list []*node) {
+	w := n.w
+	add := func(c *node) { list = append(list, c) }
+	switch ask := w.ask.(type) {
+	case Spawn:
+		add(n.then("spawned "+string(ask.ID), nil, func(w *world) { w.spawn(ask.ID) }))
+		if n.left.refusals > 0 {
+			add(n.then("refused "+string(ask.ID), func(s *surprise) { s.refusals-- }, func(w *world) { w.refuse(ask.ID, syscall.ENOENT) }))
+		}
+		return list
+	case Survey:
+		add(n.then("surveyed", nil, (*world).survey))
+		return append(list, n.deaths()...)
+	}
+	if _, dead := w.zombie(); dead {
+		for i := range w.procs {
+			if p := w.procs[i]; !p.alive && !p.gone {
+				add(n.then(fmt.Sprintf("reaped %d %q", p.pid, p.name), nil, func(w *world) { w.reap(p.pid) }))
+			}
+		}
+		return append(list, n.signals()...)
+	}
+	if c := n.then("childless", nil, func(w *world) { w.childless() }); c.w.fallen != w.fallen {
+		return append(list, c)
+	}
+	list = append(append(append(list, n.deaths()...), n.signals()...), n.forks()...)
+	if at, ok := w.m.Deadline(); ok {
+		tick := n.then("ticked", nil, func(w *world) { w.tick(at) })
+		if !at.After(w.now) && string(tick.w.key()) == string(w.key()) {
+			tick.w.breach("a tick that changes nothing, for ever")
+		}
+		add(tick)
+	}
+	return list
+}
+
+// deaths is each living process ending, in each way it can.
+func (n *node) deaths() (list []*node) {
+	for i := range n.w.procs {
+		p := n.w.procs[i]
+		if !p.alive || p.stopped && !p.killed {
+			continue
+		}
+		for _, status := range p.ends() {
+			list = append(list, n.then(fmt.Sprintf("%d %q dies, status %#x", p.pid, p.name, uint32(status)), nil, func(w *world) { w.die(p.pid, status) }))
+		}
+	}
+	return list
+}
+
+const (
+	exit0  reaper.Status = 0
+	exit3  reaper.Status = 3 << 8
+	byTERM               = reaper.Status(signals.TERM)
+	byKILL               = reaper.Status(signals.KILL)
+)
+
+// ends is how p may end now.
+func (p *process) ends() []reaper.Status {
+	switch {
+	case p.killed:
+		return []reaper.Status{byKILL}
+	case p.id == "":
+		return []reaper.Status{exit0}
+	case p.told > 0 && p.service < 0:
+		return []reaper.Status{byTERM}
+	case p.told > 0:
+		return []reaper.Status{exit0, byTERM}
+	}
+	return []reaper.Status{exit0, exit3}
+}
+
+func (n *node) signals() (list []*node) {
+	receive := func(sig signals.Signal, left int, spend func(*surprise)) {
+		if left > 0 {
+			list = append(list, n.then("received "+sig.String(), spend, func(w *world) { w.receive(sig, 0, 0) }))
+		}
+	}
+	receive(signals.TERM, n.left.terms, func(s *surprise) { s.terms-- })
+	receive(signals.INT, n.left.ints, func(s *surprise) { s.ints-- })
+	receive(signals.USR1, n.left.others, func(s *surprise) { s.others-- })
+	return list
+}
+
+// forks is a stray appearing: in somebody's group, in a session of its own, or
+// put in from outside.
+func (n *node) forks() (list []*node) {
+	if n.left.forks == 0 || n.w.m.phase >= Kill || !slices.ContainsFunc(n.w.procs, func(p process) bool { return p.alive && !p.killed }) {
+		return nil
+	}
+	fork := func(how string, group int, ours bool) {
+		list = append(list, n.then("fork "+how, func(s *surprise) { s.forks-- }, func(w *world) {
+			w.fork(group, ours, n.left)
+		}))
+	}
+	for i := range n.w.procs {
+		if p := n.w.procs[i]; p.alive && !p.killed && p.id != "" {
+			fork("into the group of "+string(p.id), p.group, true)
+		}
+	}
+	fork("into a session of its own", 0, true)
+	if n.w.m.plan.PID1 {
+		fork("from outside", 0, false)
+	}
+	return list
+}
+
+func (w *world) fork(group int, ours bool, like surprise) {
+	w.pids++
+	p := process{pid: w.pids, group: w.pids, name: "stray", service: -1, ours: ours, alive: true,
+		stopped: like.stopped, outOfReach: like.outOfReach, terminal: like.terminal}
+	if like.terminal {
+		p.name, p.ignored = "bash", signals.SetOf(signals.TERM)
+	}
+	if group != 0 {
+		p.group = group
+		leader := w.find(group)
+		p.hookGroup = leader.service < 0
+	}
+	if ours {
+		w.fallen = false
+	}
+	w.procs = append(w.procs, p)
+}
+
+// search goes through every state that can be reached, and returns how many
+// there are. It stops at the first one in which something does not hold.
+func search(plan *Plan, s surprise, limit int) (states int, failed *node, err error) {
+	w := newWorld(plan)
+	w.blind, w.fallen = s.blind, true
+	root := &node{w: w, left: s, how: "booted"}
+	w.step(Booted{})
+	seen := map[[2]uint64]struct{}{}
+	seeds := [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+	for stack := []*node{root}; len(stack) > 0; {
+		n := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if len(n.w.broken) > 0 {
+			return len(seen), n, fmt.Errorf("%s", strings.Join(n.w.broken, "\n"))
+		}
+		k := n.w.key()
+		k = append(k, byte(n.left.terms), byte(n.left.ints), byte(n.left.others), byte(n.left.forks), byte(n.left.refusals))
+		h := [2]uint64{maphash.Bytes(seeds[0], k), maphash.Bytes(seeds[1], k)}
+		if _, old := seen[h]; old {
+			n.w = nil
+			continue
+		}
+		seen[h] = struct{}{}
+		if len(seen) > limit {
+			return len(seen), n, fmt.Errorf("the search does not close within %d states", limit)
+		}
+		if n.w.m.phase == Done {
+			if n.w.finished != 1 || len(n.w.m.Step(n.w.now, Ticked{})) > 0 {
+				return len(seen), n, fmt.Errorf("finished %d times", n.w.finished)
+			}
+			n.w = nil
+			continue
+		}
+		next := n.successors()
+		if len(next) == 0 && !(n.w.m.phase == Run) {
+			return len(seen), n, fmt.Errorf("nothing can happen any more")
+		}
+		stack = append(stack, next...)
+		n.w = nil
+	}
+	return len(seen), nil, nil
+}
+
+// plans of the search: small, since every state of them is visited.
+var plans = []struct {
+	name string
+	plan Plan
+	s    surprise
+}{
+	{"one app with hooks", Plan{PID1: true, Budget: armed(200 * time.Millisecond), Services: []Service{app("main")},
+		PreStop: []hooks.Hook{command("drain"), {Name: "sleep", Sleep: 8 * time.Millisecond}}, PostStop: []hooks.Hook{command("bye")}},
+		surprise{terms: 1, ints: 3, forks: 1}},
+	{"no grace period set", Plan{PID1: true, Budget: Budget{Grace: 100 * time.Millisecond}, Services: []Service{app("main")},
+		PreStop: []hooks.Hook{command("drain")}, PostStop: []hooks.Hook{command("bye")}, Straggler: 50 * time.Millisecond},
+		surprise{terms: 1, ints: 3, others: 1, forks: 1}},
+	{"a chain of three", Plan{PID1: true, Budget: armed(200 * time.Millisecond), Services: []Service{app("db"), app("api", "db"), app("web", "api")}},
+		surprise{terms: 1, ints: 1, forks: 1}},
+	{"three, one not essential, one with its own time", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Services: []Service{
+		{Name: "side", KillMode: Main}, {Name: "quick", Essential: true, StopGrace: 20 * time.Millisecond}, app("late", "side")}},
+		surprise{terms: 1, ints: 3, refusals: 1}},
+	{"not PID 1", Plan{Budget: armed(200 * time.Millisecond), Services: []Service{app("main")}, PreStop: []hooks.Hook{command("drain")}, PostStop: []hooks.Hook{command("bye")}},
+		surprise{terms: 1, ints: 3, forks: 2}},
+	{"a ladder, told as a group", Plan{PID1: true, Budget: armed(200 * time.Millisecond), Services: []Service{{Name: "main", Essential: true, KillMode: Group,
+		StopSignal: []Rung{{signals.QUIT, 40 * time.Millisecond}, {signals.TERM, 40 * time.Millisecond}, {signals.INT, 0}}}}},
+		surprise{terms: 1, ints: 1, forks: 2}},
+	{"hooks before the start", Plan{PID1: true, Budget: armed(100 * time.Millisecond), HookTimeout: 500 * time.Millisecond, Services: []Service{{Name: "main", Essential: true,
+		PreStart: []hooks.Hook{command("prepare")}, PostStart: []hooks.Hook{command("announce")}, PreStop: []hooks.Hook{{Name: "usr2", Signal: signals.USR2}}}},
+		PreStart:  []hooks.Hook{{Name: "wait", Command: []string{"wait"}, Interval: 200 * time.Millisecond}},
+		PostStart: []hooks.Hook{{Name: "optional", Command: []string{"optional"}, OnFailure: hooks.Continue}}, PostStop: []hooks.Hook{command("bye")}},
+		surprise{terms: 1, ints: 2, others: 1, forks: 1, refusals: 1}},
+	{"no time for stragglers", Plan{PID1: true, Budget: armed(200 * time.Millisecond), Straggler: 0, Services: []Service{app("main")}, PostStop: []hooks.Hook{command("bye")}},
+		surprise{terms: 1, ints: 1, forks: 2}},
+	{"no /proc", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Services: []Service{app("main")}, PreStop: []hooks.Hook{command("drain")}, PostStop: []hooks.Hook{command("bye")}, Straggler: -1},
+		surprise{terms: 1, ints: 3, forks: 2, blind: true}},
+	{"no /proc and not PID 1", Plan{Budget: armed(100 * time.Millisecond), Services: []Service{app("main")}, Straggler: -1},
+		surprise{terms: 1, ints: 3, forks: 1, blind: true}},
+	{"no grace at all", Plan{PID1: true, Budget: armed(0), Services: []Service{app("db"), app("api", "db")}, PreStop: []hooks.Hook{command("drain")}, PostStop: []hooks.Hook{command("bye")}},
+		surprise{terms: 1, ints: 2, forks: 1}},
+	{"strays out of reach", Plan{Budget: armed(100 * time.Millisecond), Straggler: 40 * time.Millisecond, Services: []Service{app("main")}},
+		surprise{terms: 1, ints: 3, forks: 2, outOfReach: true}},
+	{"interactive shells that are stopped", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: 40 * time.Millisecond, Services: []Service{app("main")}},
+		surprise{terms: 1, forks: 2, stopped: true, terminal: true}},
+}
+
+func armed(g time.Duration) Budget { return Budget{Grace: g, Armed: true, Source: "--grace-period"} }
+
+func app(name string, after ...string) Service {
+	return Service{Name: name, Essential: true, DependsOn: after}
+}
+
+// TestEveryInterleaving visits every state of every plan: each process may end
+// at any moment, signals may come at any moment, and time goes on to Deadline
+// or not at all.
+func TestEveryInterleaving(t *testing.T) {
+	for _, c := range plans {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			plan := c.plan
+			plan.StopOn, plan.OnStopExit = signals.SetOf(signals.TERM, signals.INT), -1
+			states, failed, err := search(&plan, c.s, 200_000)
+			if err != nil {
+				t.Fatalf("%v\nafter %d states, by way of\n  %s\nwith%v", err, states, failed.path(), failed.w)
+			}
+			t.Logf("%d states", states)
+		})
+	}
+}

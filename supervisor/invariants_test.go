@@ -1,0 +1,332 @@
+package supervisor
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"exeunt/reaper"
+	"exeunt/signals"
+)
+
+// What must hold in every run of every test of the machine. None of it is
+// taken from the machine's own state but the phase and what is due.
+
+// observe keeps what the checks need to know of the step just taken.
+func (w *world) observe(before Phase, ev Event) {
+	if w.m.phase < before {
+		w.breach("the phase went back from %v", before)
+	}
+	w.phase = before
+	if r, ok := ev.(Received); ok && w.m.plan.StopOn.Has(r.Signal) && !(w.m.plan.Console && r.Code == kernelSent) {
+		if r.Signal == signals.INT {
+			w.ints++
+		}
+		if w.asked.IsZero() {
+			w.asked, w.asSignal = w.now, r.Signal
+		}
+	}
+	if w.stopAt.IsZero() && w.m.reason != "" {
+		w.stopAt, w.ownEnd = w.now, w.asked.IsZero()
+	}
+	if w.termAt.IsZero() && w.m.phase >= Terminate {
+		w.termAt = w.now
+	}
+}
+
+// checkSpawn: once the stop began nothing starts but hooks, in their own phase.
+func (w *world) checkSpawn(id ID) {
+	list, phase := "service", w.m.phase
+	for _, l := range []string{"pre_start", "post_start", "pre_stop", "post_stop"} {
+		if strings.Contains(string(id), l+"/") {
+			list = l
+		}
+	}
+	allowed := map[string]Phase{"service": Start, "pre_start": Start, "post_start": Start, "pre_stop": PreStop, "post_stop": PostStop}
+	if phase != allowed[list] || !w.stopAt.IsZero() && phase < PreStop {
+		w.breach("%q is spawned", id)
+	}
+	if list != "post_stop" || w.blind {
+		return
+	}
+	for i := range w.procs {
+		if p := &w.procs[i]; p.alive && !p.killed && !p.outOfReach && !strings.Contains(string(p.id), "post_stop/") && w.postStopGroup(p) == nil {
+			w.breach("%q is spawned while %q (pid %d) lives and was not sent KILL", id, p.name, p.pid)
+		}
+	}
+}
+
+// postStopGroup is the post-stop hook whose group p is in.
+func (w *world) postStopGroup(p *process) *process {
+	i := slices.IndexFunc(w.procs, func(q process) bool {
+		return q.pid == p.group && strings.Contains(string(q.id), "post_stop/")
+	})
+	if i < 0 {
+		return nil
+	}
+	return &w.procs[i]
+}
+
+// leader is whose behaviour decides about a signal to p's whole group.
+func (w *world) leader(p *process) *process {
+	if q := w.find(p.group); q != nil {
+		return q
+	}
+	return p
+}
+
+// checkKill: nobody gets KILL before he was told and had his time.
+func (w *world) checkKill(p *process) {
+	armed, zero := w.m.plan.Budget.Armed, w.m.plan.Budget.Armed && w.m.plan.Budget.Grace <= 0
+	if w.ints >= 3 || zero && w.m.phase >= Stop || p.killed {
+		return
+	}
+	if w.m.phase == Kill {
+		w.checkKillPhase(p)
+		return
+	}
+	by := p
+	if p.id == "" {
+		by = w.leader(p) // it can only have been reached by its group
+	}
+	since := w.now.Sub(by.toldAt)
+	switch {
+	case by.told == 0 && !(w.ints >= 2 && w.m.phase == Done):
+		w.breach("KILL to %q, which was not told", p.name)
+	case by.service >= 0 && w.now.Before(w.killTime(by)):
+		w.breach("KILL to %q %v after it was told, %v before its time", p.name, since, w.killTime(by).Sub(w.now))
+	case by.service >= 0 && w.killTime(by).IsZero() && !armed:
+		w.breach("KILL to %q with no grace period set", p.name)
+	case by.service < 0 && since < leavingTime && w.phase == w.m.phase && w.now.Before(w.m.end):
+		w.breach("KILL to hook %q %v after it was told", p.name, since)
+	case by.id == "":
+		w.breach("KILL to stray %q outside the kill phase", p.name)
+	}
+}
+
+// checkKillPhase: in the kill phase everyone has been told who could be seen,
+// and it does not begin before its time.
+func (w *world) checkKillPhase(p *process) {
+	if p.told == 0 && p.seen && !w.blind && w.straggler() > 0 {
+		w.breach("KILL to %q, which was seen and not told", p.name)
+	}
+	s := w.m.plan.Budget.Schedule(w.stopAt)
+	from := s.Everyone
+	if w.ownEnd {
+		from = w.termAt.Add(w.straggler())
+		if !w.asked.IsZero() {
+			from = earliest(from, s.Everyone)
+		}
+	} else if !w.m.plan.Budget.Armed {
+		from = latest(from, w.termAt.Add(w.straggler()))
+	}
+	if w.now.Before(from) {
+		w.breach("KILL to %q %v before everyone's time", p.name, from.Sub(w.now))
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (w *world) straggler() time.Duration {
+	if s := w.m.plan.Straggler; s >= 0 {
+		return s
+	}
+	return min(5*time.Second, w.m.plan.Budget.Grace)
+}
+
+// killTime is when a told service may be killed: its share of the schedule or
+// its own time. Zero is never.
+func (w *world) killTime(p *process) (at time.Time) {
+	plan := w.m.plan
+	if plan.Budget.Armed {
+		left := max(plan.Budget.Schedule(w.stopAt).Services.Sub(p.toldAt), 0)
+		at = p.toldAt.Add(left / time.Duration(w.chain(p.service)))
+	}
+	if own := plan.Services[p.service].StopGrace; own > 0 {
+		at = earliest(at, p.toldAt.Add(own))
+	}
+	return at
+}
+
+// chain is how many services go one after the other from this one on.
+func (w *world) chain(i int) int {
+	n := 0
+	for _, name := range w.m.plan.Services[i].DependsOn {
+		n = max(n, w.chain(slices.IndexFunc(w.m.plan.Services, func(s Service) bool { return s.Name == name })))
+	}
+	return n + 1
+}
+
+// checkTold: each is told once, dependents before dependencies, and nobody
+// before the stop has begun but a hook whose time is over.
+func (w *world) checkTold(p *process) {
+	limit := 1
+	if leader := w.leader(p); leader.service >= 0 && (p == leader || w.m.plan.Services[leader.service].KillMode == Group) {
+		limit = max(1, len(w.m.plan.Services[leader.service].StopSignal))
+	}
+	if w.blind {
+		limit++ // TERM to everyone is all that can be done
+	}
+	if p.told >= limit {
+		w.breach("%q (pid %d) is told a second time", p.name, p.pid)
+	}
+	if w.stopAt.IsZero() && w.leader(p).hook() == "" {
+		w.breach("%q is told, and the stop has not begun", p.name)
+	}
+	if p.service < 0 || w.m.phase != Stop {
+		return
+	}
+	for i := range w.procs {
+		if q := &w.procs[i]; q.alive && q.service >= 0 && slices.Contains(w.m.plan.Services[q.service].DependsOn, p.name) {
+			w.breach("%q is told before %q, which depends on it, has gone", p.name, q.name)
+		}
+	}
+}
+
+// hook is the ID of a hook, empty for all others.
+func (p *process) hook() ID {
+	if p.service >= 0 {
+		return ""
+	}
+	return p.id
+}
+
+// check is what must hold after each step.
+func (w *world) check() {
+	m := w.m
+	if m.phase == Done || w.ask != nil {
+		return
+	}
+	if _, ok := m.Deadline(); m.phase >= PreStop && !ok {
+		w.breach("a stop that waits for nothing")
+	}
+	idle := len(m.sequences) == 0
+	switch {
+	case m.phase == PreStop && idle, m.phase == PostStop && idle:
+		w.breach("waits although there is nothing to wait for")
+	case m.phase == Stop && !m.anyAlive():
+		w.breach("waits although no service is left")
+	case m.phase == Start && idle && !slices.ContainsFunc(w.procs, func(p process) bool { return p.alive }):
+		w.breach("a start that waits for nothing")
+	}
+	if m.end.IsZero() && m.phase >= PreStop && (m.plan.Budget.Armed || m.phase != Stop) {
+		w.breach("a phase without an end")
+	}
+	if m.phase == Terminate || m.phase == Kill {
+		n := slices.IndexFunc(w.procs, func(p process) bool { return p.alive })
+		if pause := max(surveyEvery, time.Duration(len(w.procs))*surveyEach); !w.blind && n >= 0 && (m.surveyAt.IsZero() || m.surveyAt.After(w.now.Add(pause))) {
+			w.breach("nobody looks who is alive")
+		}
+	}
+	w.checkDeadline()
+}
+
+// checkDeadline: a stop that was asked for is over in time.
+func (w *world) checkDeadline() {
+	b := w.m.plan.Budget
+	if !b.Armed || w.asked.IsZero() {
+		return
+	}
+	if by := b.Schedule(w.asked).Done; w.now.After(by) {
+		w.breach("%v later than the grace period less the margin", w.now.Sub(by))
+	}
+	if by := b.Schedule(w.stopAt).Services; !w.ownEnd && w.m.phase == Stop && w.now.After(by) {
+		w.breach("services live %v longer than they may", w.now.Sub(by))
+	}
+}
+
+// finish: said once, in time, with the right code and a whole report.
+func (w *world) finish(code int) {
+	w.code = code
+	if w.finished++; w.finished > 1 {
+		w.breach("Finish for the second time")
+	}
+	w.checkDeadline()
+	r := w.m.Report()
+	for i := range w.procs {
+		p := &w.procs[i]
+		switch {
+		case p.service >= 0:
+			w.checkServiceReport(p, &r.Services[p.service])
+		case p.id != "":
+			w.checkHookReport(p, r.Hooks)
+		case p.told > 0 || p.killed:
+			w.checkStrayReport(p, r.Strays)
+		}
+	}
+	w.checkCode(code)
+}
+
+func (w *world) checkServiceReport(p *process, s *ServiceReport) {
+	died := p.gone && p.status.Signal() == signals.KILL
+	switch {
+	case s.PID != p.pid:
+		w.breach("service %q is not in the report", p.name)
+	case (p.gone || p.alive) && s.Killed != (p.killed && (died || p.alive)):
+		w.breach("the report says killed=%v of service %q", s.Killed, p.name)
+	case p.gone && (s.Code != p.status.Shell() || s.State != Exited):
+		w.breach("the report has code %d and state %v for service %q, which ended with %d", s.Code, s.State, p.name, p.status.Shell())
+	case p.told > 0 && s.Told.IsZero():
+		w.breach("the report does not say that service %q was told", p.name)
+	}
+}
+
+func (w *world) checkHookReport(p *process, list []HookReport) {
+	i := slices.IndexFunc(list, func(h HookReport) bool { return h.ID == p.id })
+	if i < 0 || p.killed && p.alive && !list[i].Killed {
+		w.breach("hook %q, killed=%v, is not so in the report", p.id, p.killed)
+	}
+}
+
+func (w *world) checkStrayReport(p *process, list []StrayReport) {
+	i := slices.IndexFunc(list, func(s StrayReport) bool { return s.PID == p.pid })
+	withGroup := p.killedWithGroup || !p.killed && (p.hookGroup || w.groupMode(p)) // and its leader is in the report
+	switch {
+	case w.blind || i < 0 && withGroup:
+	case i < 0:
+		w.breach("%q (pid %d) was signalled and is not in the report", p.name, p.pid)
+	case p.killed && !p.killedWithGroup && !list[i].Killed:
+		w.breach("%q (pid %d) was killed, and the report does not say so", p.name, p.pid)
+	}
+}
+
+// groupMode reports whether p is in the group of a service that is told as a whole.
+func (w *world) groupMode(p *process) bool {
+	return slices.ContainsFunc(w.procs, func(q process) bool {
+		return q.pid == p.group && q.service >= 0 && w.m.plan.Services[q.service].KillMode == Group
+	})
+}
+
+// checkCode: with one service the code is that of the service, whatever else happened.
+func (w *world) checkCode(code int) {
+	p := w.m.plan
+	if len(p.Services) != 1 || len(p.ExitCodes) > 0 || p.OnStopExit >= 0 {
+		return
+	}
+	i := slices.IndexFunc(w.procs, func(p process) bool { return p.service == 0 })
+	switch {
+	case w.m.reason == ReasonFailure:
+		if code != exitFailure && code != 126 && code != 127 {
+			w.breach("exit code %d of a start that failed", code)
+		}
+	case i < 0 && !w.asked.IsZero():
+		if want := 128 + int(w.asSignal); code != want {
+			w.breach("exit code %d, want %d of a stop before the app existed", code, want)
+		}
+	case i < 0:
+		w.breach("the end, and nothing was started")
+	default:
+		status := w.procs[i].status
+		if w.procs[i].alive {
+			status = reaper.Status(signals.KILL)
+		}
+		if code != status.Shell() && !(w.ints >= 3) {
+			w.breach("exit code %d, want %d of the service", code, status.Shell())
+		}
+	}
+}
