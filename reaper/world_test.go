@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"exeunt/internal/entry"
 )
 
 // These tests run in worlds of their own: the test binary starts itself as
@@ -45,6 +47,9 @@ func (w world) in(t *testing.T, body func(t *testing.T, r *Reaper)) {
 		if !w.noProc && !w.below && os.Getenv(stageVar) == "" {
 			mountProc(t)
 		}
+		if os.Getenv(stageVar) == "" {
+			entry.Mask = 0 // it is that of a thread of the test's, whichever it was
+		}
 		println(worldBegun)
 		runtime.LockOSThread() // a parent-death signal is bound to the thread
 		r, err := New()
@@ -60,6 +65,8 @@ func (w world) create(t *testing.T) {
 	if w.root && os.Geteuid() != 0 {
 		t.Skip("needs root to change users")
 	}
+	runtime.LockOSThread() // Pdeathsig is bound to it
+	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithTimeout(context.Background(), worldTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout="+worldTime.String())
