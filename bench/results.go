@@ -70,7 +70,7 @@ func (r *results) add(m *measure, t *tally) {
 				for _, x := range v {
 					f.Value += x
 				}
-			} else if to, ok := compare(v, of["tini"]); ok && s.Name != "tini" {
+			} else if to, ok := compare(v, of["tini"]); ok && s.Name != "tini" && metric.unit != "" {
 				f.ToTini = &to
 			}
 			r.Figures = append(r.Figures, f)
@@ -140,7 +140,7 @@ func (r *results) markdownRow(w io.Writer, m metric) {
 		return
 	}
 	title := m.title
-	if m.unit != "" && m.unit != "×" {
+	if m.unit != "" {
 		title += ", " + m.unit
 	}
 	fmt.Fprintf(w, "| %s |%s\n", title, cells)
@@ -152,11 +152,18 @@ func (f *figure) String() string {
 	if f.Spread > 0 {
 		text += " ± " + digits(f.Spread)
 	}
-	if f.ToTini != nil {
-		text += fmt.Sprintf(" (%.2f [%.2f–%.2f])", f.ToTini.Value, f.ToTini.Low, f.ToTini.High)
+	if f.ToTini == nil {
+		return text
 	}
-	return text
+	text += fmt.Sprintf(" (%.2f", f.ToTini.Value)
+	if len(f.Readings) >= enough {
+		text += fmt.Sprintf(" [%.2f–%.2f]", f.ToTini.Low, f.ToTini.High)
+	}
+	return text + ")"
 }
+
+// enough rounds make an interval; below it says nothing.
+const enough = 5
 
 // digits writes three significant digits, and integers whole.
 func digits(v float64) string {

@@ -23,7 +23,7 @@ var stops = measure{
 		{key: "stop-1", title: "TERM to gone, 1 process", unit: "ms"},
 		{key: "stop-1000", title: "TERM to gone, 1,000 processes", unit: "ms"},
 		{key: "handled-1000", title: "handlers run of 1,000", unit: ""},
-		{key: "slowest-1000", title: "TERM to gone / TERM to the slowest handler", unit: "×"},
+		{key: "slowest-1000", title: "TERM to gone / TERM to the slowest handler"},
 		{key: "stop-deaf", title: "TERM to gone, 1,000 of which 100 deaf, 2 s", unit: "ms"},
 		{key: "handled-deaf", title: "handlers run of 900", unit: ""},
 		{key: "killed-deaf", title: "the platform had to kill", unit: ""},
