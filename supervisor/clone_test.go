@@ -21,7 +21,7 @@ func (m *Machine) clone() *Machine {
 	c.sequences = slices.Clone(m.sequences)
 	c.leaving = slices.Clone(m.leaving)
 	c.kept = slices.Clone(m.kept)
-	c.groups = slices.Clone(m.groups)
+	c.groups, c.toldGroups = slices.Clone(m.groups), slices.Clone(m.toldGroups)
 	c.told = maps.Clone(m.told)
 	c.alive = slices.Clone(m.alive)
 	c.out, c.fresh = slices.Clone(m.out), slices.Clone(m.fresh)
@@ -105,6 +105,10 @@ func (k *key) machine(m *Machine) {
 		k.num(int(sig))
 	}
 	for _, pid := range m.groups {
+		k.num(k.rank(pid))
+	}
+	k.num(len(m.toldGroups))
+	for _, pid := range m.toldGroups {
 		k.num(k.rank(pid))
 	}
 	told := slices.SortedFunc(maps.Keys(m.told), func(a, b stray) int { return a.pid - b.pid })

@@ -18,11 +18,21 @@ import (
 type surprise struct {
 	terms, ints, others int // signals that may come
 	forks               int // strays that may appear
+	where               origin
 	refusals            int // Spawns that may fail
 	blind               bool
 	outOfReach, stopped bool // what strays are like
 	terminal            bool // they are interactive shells
 }
+
+// An origin is where strays may come from.
+type origin uint8
+
+const (
+	ofAGroup   origin = 1 << iota // of a service's or hook's group
+	ofTheirOwn                    // a session of their own: setsid, a double fork
+	ofOutside                     // put in by exec: never a child of ours
+)
 
 // A node is one state of the search, and how it was come by.
 type node struct {
@@ -153,12 +163,14 @@ func (n *node) forks() (list []*node) {
 		}))
 	}
 	for i := range n.w.procs {
-		if p := n.w.procs[i]; p.alive && !p.killed && p.id != "" {
+		if p := n.w.procs[i]; n.left.where&ofAGroup != 0 && p.alive && !p.killed && p.id != "" {
 			fork("into the group of "+string(p.id), p.group, true)
 		}
 	}
-	fork("into a session of its own", 0, true)
-	if n.w.m.plan.PID1 {
+	if n.left.where&ofTheirOwn != 0 {
+		fork("into a session of its own", 0, true)
+	}
+	if n.left.where&ofOutside != 0 {
 		fork("from outside", 0, false)
 	}
 	return list
@@ -231,39 +243,47 @@ var plans = []struct {
 	plan Plan
 	s    surprise
 }{
-	{"one app with hooks", Plan{PID1: true, Budget: armed(200 * time.Millisecond), Services: []Service{app("main")},
+	{"one app with hooks", Plan{Straggler: -1, PID1: true, Budget: armed(200 * time.Millisecond), Services: []Service{app("main")},
 		PreStop: []hooks.Hook{command("drain"), {Name: "sleep", Sleep: 8 * time.Millisecond}}, PostStop: []hooks.Hook{command("bye")}},
-		surprise{terms: 1, ints: 3, forks: 1}},
+		surprise{ints: 3, forks: 1, where: ofAGroup}},
 	{"no grace period set", Plan{PID1: true, Budget: Budget{Grace: 100 * time.Millisecond}, Services: []Service{app("main")},
 		PreStop: []hooks.Hook{command("drain")}, PostStop: []hooks.Hook{command("bye")}, Straggler: 50 * time.Millisecond},
-		surprise{terms: 1, ints: 3, others: 1, forks: 1}},
-	{"a chain of three", Plan{PID1: true, Budget: armed(200 * time.Millisecond), Services: []Service{app("db"), app("api", "db"), app("web", "api")}},
-		surprise{terms: 1, ints: 1, forks: 1}},
-	{"three, one not essential, one with its own time", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Services: []Service{
+		surprise{ints: 3, forks: 1, where: ofTheirOwn}},
+	{"a chain of three", Plan{Straggler: -1, PID1: true, Budget: armed(200 * time.Millisecond), Services: []Service{app("db"), app("api", "db"), app("web", "api")}},
+		surprise{ints: 2}},
+	{"three, one not essential, one with its own time", Plan{Straggler: -1, PID1: true, Budget: armed(100 * time.Millisecond), Services: []Service{
 		{Name: "side", KillMode: Main}, {Name: "quick", Essential: true, StopGrace: 20 * time.Millisecond}, app("late", "side")}},
 		surprise{terms: 1, ints: 3, refusals: 1}},
-	{"not PID 1", Plan{Budget: armed(200 * time.Millisecond), Services: []Service{app("main")}, PreStop: []hooks.Hook{command("drain")}, PostStop: []hooks.Hook{command("bye")}},
-		surprise{terms: 1, ints: 3, forks: 2}},
-	{"a ladder, told as a group", Plan{PID1: true, Budget: armed(200 * time.Millisecond), Services: []Service{{Name: "main", Essential: true, KillMode: Group,
+	{"not PID 1", Plan{Straggler: -1, Budget: armed(200 * time.Millisecond), Services: []Service{app("main")}, PreStop: []hooks.Hook{command("drain")}, PostStop: []hooks.Hook{command("bye")}},
+		surprise{ints: 3, forks: 1, where: ofTheirOwn}},
+	{"a ladder, told as a group", Plan{Straggler: -1, PID1: true, Budget: armed(200 * time.Millisecond), Services: []Service{{Name: "main", Essential: true, KillMode: Group,
 		StopSignal: []Rung{{signals.QUIT, 40 * time.Millisecond}, {signals.TERM, 40 * time.Millisecond}, {signals.INT, 0}}}}},
-		surprise{terms: 1, ints: 1, forks: 2}},
-	{"hooks before the start", Plan{PID1: true, Budget: armed(100 * time.Millisecond), HookTimeout: 500 * time.Millisecond, Services: []Service{{Name: "main", Essential: true,
+		surprise{terms: 1, forks: 2, where: ofAGroup}},
+	{"hooks before the start", Plan{Straggler: -1, PID1: true, Budget: armed(100 * time.Millisecond), HookTimeout: 500 * time.Millisecond, Services: []Service{{Name: "main", Essential: true,
 		PreStart: []hooks.Hook{command("prepare")}, PostStart: []hooks.Hook{command("announce")}, PreStop: []hooks.Hook{{Name: "usr2", Signal: signals.USR2}}}},
 		PreStart:  []hooks.Hook{{Name: "wait", Command: []string{"wait"}, Interval: 200 * time.Millisecond}},
 		PostStart: []hooks.Hook{{Name: "optional", Command: []string{"optional"}, OnFailure: hooks.Continue}}, PostStop: []hooks.Hook{command("bye")}},
-		surprise{terms: 1, ints: 2, others: 1, forks: 1, refusals: 1}},
+		surprise{terms: 2, others: 1, refusals: 1}},
 	{"no time for stragglers", Plan{PID1: true, Budget: armed(200 * time.Millisecond), Straggler: 0, Services: []Service{app("main")}, PostStop: []hooks.Hook{command("bye")}},
-		surprise{terms: 1, ints: 1, forks: 2}},
+		surprise{terms: 1, forks: 2, where: ofTheirOwn | ofOutside}},
 	{"no /proc", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Services: []Service{app("main")}, PreStop: []hooks.Hook{command("drain")}, PostStop: []hooks.Hook{command("bye")}, Straggler: -1},
-		surprise{terms: 1, ints: 3, forks: 2, blind: true}},
+		surprise{ints: 3, forks: 1, where: ofTheirOwn, blind: true}},
 	{"no /proc and not PID 1", Plan{Budget: armed(100 * time.Millisecond), Services: []Service{app("main")}, Straggler: -1},
-		surprise{terms: 1, ints: 3, forks: 1, blind: true}},
-	{"no grace at all", Plan{PID1: true, Budget: armed(0), Services: []Service{app("db"), app("api", "db")}, PreStop: []hooks.Hook{command("drain")}, PostStop: []hooks.Hook{command("bye")}},
-		surprise{terms: 1, ints: 2, forks: 1}},
+		surprise{terms: 1, ints: 3, forks: 1, where: ofAGroup, blind: true}},
+	{"no grace at all", Plan{Straggler: -1, PID1: true, Budget: armed(0), Services: []Service{app("db"), app("api", "db")}, PreStop: []hooks.Hook{command("drain")}, PostStop: []hooks.Hook{command("bye")}},
+		surprise{terms: 1, ints: 2, forks: 1, where: ofOutside}},
 	{"strays out of reach", Plan{Budget: armed(100 * time.Millisecond), Straggler: 40 * time.Millisecond, Services: []Service{app("main")}},
-		surprise{terms: 1, ints: 3, forks: 2, outOfReach: true}},
+		surprise{terms: 1, ints: 3, forks: 2, where: ofTheirOwn, outOfReach: true}},
 	{"interactive shells that are stopped", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: 40 * time.Millisecond, Services: []Service{app("main")}},
-		surprise{terms: 1, forks: 2, stopped: true, terminal: true}},
+		surprise{terms: 1, forks: 2, where: ofAGroup | ofOutside, stopped: true, terminal: true}},
+	{"a stop signal during the end by itself", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: 250 * time.Millisecond, Services: []Service{app("main")},
+		PostStop: []hooks.Hook{command("bye")}}, surprise{terms: 1, ints: 1, forks: 1, where: ofTheirOwn}},
+	{"two told as a chain, and what they leave behind", Plan{Straggler: -1, PID1: true, Budget: armed(100 * time.Millisecond), Services: []Service{app("db"), app("web", "db")}},
+		surprise{terms: 1, forks: 2, where: ofAGroup}},
+	{"as other inits do", Plan{PID1: true, Budget: armed(100 * time.Millisecond), AsReceived: true, LeaveStrays: true, SuspendOn: signals.SetOf(signals.USR1), Services: []Service{app("main")}},
+		surprise{terms: 2, ints: 2, others: 1, forks: 1, where: ofTheirOwn}},
+	{"a pause", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Pause: true, PostStop: []hooks.Hook{command("bye")}},
+		surprise{terms: 1, ints: 3}},
 }
 
 func armed(g time.Duration) Budget { return Budget{Grace: g, Armed: true, Source: "--grace-period"} }

@@ -275,8 +275,7 @@ func (m *Machine) dueHooks() {
 			m.do(Send{To: reaper.Group(t.pid), Signal: signals.KILL})
 		case t.pid != 0 && m.passed(t.by):
 			t.by, t.killAt = time.Time{}, earliest(m.now.Add(leavingTime), m.end)
-			m.do(Send{To: reaper.Group(t.pid), Signal: signals.TERM})
-			m.look() // who is told with the group, and not to be told again
+			m.tellGroup(t.pid)
 		case m.passed(t.by):
 			t.by, t.wakeAt = time.Time{}, time.Time{}
 			m.endHook(q, errors.New("timed out"))
@@ -286,6 +285,14 @@ func (m *Machine) dueHooks() {
 			m.try(q)
 		}
 	}
+}
+
+// tellGroup tells a hook's group to leave, and looks who is in it: they are not
+// to be told again, those who join it later are.
+func (m *Machine) tellGroup(pid int) {
+	m.do(Send{To: reaper.Group(pid), Signal: signals.TERM})
+	m.toldGroups = append(m.toldGroups, pid)
+	m.look()
 }
 
 // killLeaver kills the group of a hook that was cut, unless it has been.
@@ -324,8 +331,7 @@ func (m *Machine) cutHooks(last bool) {
 		case told || last:
 			m.killLeaver(len(m.leaving) - 1)
 		case !r.Killed:
-			m.do(Send{To: reaper.Group(l.pid), Signal: signals.TERM})
-			m.look() // who is told with the group, and not to be told again
+			m.tellGroup(l.pid)
 		}
 	}
 	m.sequences = nil

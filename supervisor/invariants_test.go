@@ -19,7 +19,7 @@ func (w *world) observe(before Phase, ev Event) {
 	}
 	w.phase = before
 	if r, ok := ev.(Received); ok && w.m.plan.StopOn.Has(r.Signal) && !(w.m.plan.Console && r.Code == kernelSent) {
-		if r.Signal == signals.INT {
+		if r.Signal == signals.INT && !w.m.plan.AsReceived {
 			w.ints++
 		}
 		if w.asked.IsZero() {
@@ -46,7 +46,7 @@ func (w *world) checkSpawn(id ID) {
 	if phase != allowed[list] || !w.stopAt.IsZero() && phase < PreStop {
 		w.breach("%q is spawned", id)
 	}
-	if list != "post_stop" || w.blind {
+	if list != "post_stop" || w.blind || w.m.plan.LeaveStrays {
 		return
 	}
 	for i := range w.procs {
@@ -172,7 +172,7 @@ func (w *world) checkTold(p *process) {
 	if w.blind {
 		limit++ // TERM to everyone is all that can be done
 	}
-	if p.told >= limit {
+	if p.told >= limit && !w.m.plan.AsReceived {
 		w.breach("%q (pid %d) is told a second time", p.name, p.pid)
 	}
 	if w.stopAt.IsZero() && w.leader(p).hook() == "" {
@@ -211,6 +211,8 @@ func (w *world) check() {
 		w.breach("waits although there is nothing to wait for")
 	case m.phase == Stop && !m.anyAlive():
 		w.breach("waits although no service is left")
+	case m.phase == Run && len(m.services) == 0 && !m.plan.Pause:
+		w.breach("runs without services")
 	case m.phase == Start && idle && !slices.ContainsFunc(w.procs, func(p process) bool { return p.alive }):
 		w.breach("a start that waits for nothing")
 	}

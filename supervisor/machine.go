@@ -35,14 +35,15 @@ type Machine struct {
 	fixed      bool // code is what we exit with
 	interrupts int
 
-	surveyAt  time.Time     // look again; zero is never
-	noticeAt  time.Time     // say who is waited for
-	groups    []int         // groups whose leader has just been reaped
-	told      map[stray]int // strays that were told, to their report
-	alive     []reaper.Stray
-	childless bool
-	blind     bool // /proc can't tell who is alive
-	toldAll   bool // TERM went to everyone, since /proc can't tell
+	surveyAt   time.Time     // look again; zero is never
+	noticeAt   time.Time     // say who is waited for
+	groups     []int         // groups whose leader has just been reaped
+	toldGroups []int         // groups told as a whole since the last survey
+	told       map[stray]int // strays that were told, to their report
+	alive      []reaper.Stray
+	childless  bool
+	blind      bool // /proc can't tell who is alive
+	toldAll    bool // TERM went to everyone, since /proc can't tell
 
 	out    []Action
 	fresh  []Entry // of this Step, for the log

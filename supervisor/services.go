@@ -248,6 +248,7 @@ func (m *Machine) rung(i int) {
 	to := reaper.Process(s.pid, 0)
 	if p.KillMode == Group {
 		to = reaper.Group(s.pid)
+		m.toldGroups = append(m.toldGroups, s.pid) // each caller looks who is in it
 	}
 	m.report.Services[i].Signal = sig
 	m.note(Entry{Message: "told to stop", Service: p.Name, PID: s.pid, Signal: sig})
@@ -290,7 +291,7 @@ func (m *Machine) dueServices() {
 		if m.passed(s.rungAt) {
 			m.rung(i)
 			if m.plan.Services[i].KillMode == Group {
-				m.look() // who is told with the group, and not to be told again
+				m.look()
 			}
 		}
 		if m.passed(s.groupAt) {

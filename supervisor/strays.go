@@ -24,7 +24,7 @@ func (m *Machine) look() {
 func (m *Machine) surveyed(ev Surveyed) {
 	m.blind = ev.Blind
 	if ev.Blind {
-		m.groups = nil
+		m.groups, m.toldGroups = nil, nil
 		m.surveyedBlind()
 		return
 	}
@@ -41,7 +41,7 @@ func (m *Machine) surveyed(ev Surveyed) {
 	for _, p := range m.alive {
 		m.meet(p, told)
 	}
-	m.told, m.groups = told, nil
+	m.told, m.groups, m.toldGroups = told, nil, nil
 	switch {
 	case m.phase != Terminate && m.phase != Kill:
 	case len(m.alive) == 0 && !m.deathDue(ev.Strays):
@@ -73,7 +73,7 @@ func (m *Machine) meet(p reaper.Stray, told map[stray]int) {
 	}
 	if i := m.serviceOf(p.PID); i >= 0 {
 		known = m.services[i].state >= Stopping
-	} else if !known && m.toldWithGroup(p) {
+	} else if !known && slices.Contains(m.toldGroups, p.Group) {
 		known, told[key] = true, unreported
 	}
 	switch {
@@ -113,28 +113,6 @@ func (m *Machine) killStray(p reaper.Stray, told map[stray]int, key stray) {
 // serviceOf is the living service whose main process pid is, or -1.
 func (m *Machine) serviceOf(pid int) int {
 	return slices.IndexFunc(m.services, func(s service) bool { return s.alive() && s.pid == pid })
-}
-
-// toldWithGroup reports whether p was told with a whole group: a hook's, or a
-// service's of kill mode Group.
-func (m *Machine) toldWithGroup(p reaper.Stray) bool {
-	for i := range m.sequences {
-		if t := &m.sequences[i].try; t.pid == p.Group && (!t.killAt.IsZero() || t.pid != 0 && m.report.Hooks[t.report].Killed) {
-			return true
-		}
-	}
-	for i := range m.leaving {
-		if m.leaving[i].pid == p.Group {
-			return true
-		}
-	}
-	for i := range m.services {
-		s := &m.services[i]
-		if s.pid == p.Group && s.state >= Stopping && s.alive() && m.plan.Services[i].KillMode == Group {
-			return true
-		}
-	}
-	return false
 }
 
 // tellStray sends p the stop signal of its service if it catches that, else

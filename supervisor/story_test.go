@@ -1,0 +1,308 @@
+package supervisor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"exeunt/hooks"
+	"exeunt/reaper"
+	"exeunt/signals"
+)
+
+// separator stands between what happens in a story and what the machine did.
+const separator = "----\n"
+
+// A story is one plan and what happens to it. A line is a comment (#), a line
+// of the plan, or, when it begins with a time, an event:
+//
+//	grace 30s [assumed]        the budget; assumed is one that nobody set
+//	straggler 5s, hook_timeout 5s, on_stop_exit 0, exit_codes 143:0 …
+//	pid1 no, proc no, console  we are not PID 1; there is no /proc; a terminal
+//	stop_on TERM INT           the default
+//	rewrite TERM:QUIT …
+//	service NAME [after=A,B] [stop=QUIT:15s,TERM] [grace=3s] [mode=group|main] [optional]
+//	pre_stop [SERVICE:]ACTION [timeout=2s] [interval=1s] [failure=abort|continue]
+//	                           also pre_start, post_start, post_stop; ACTION is
+//	                           sleep:3s, signal:USR1, or the name of a command
+//	until 1m                   watch no longer than this
+//
+//	1s TERM [kernel]           a signal arrives
+//	1s exit WHO 3              WHO (a service, hook ID or number) ends, by a code
+//	1s exit WHO TERM           or by a signal
+//	1s gone 50                 a process that is not our child ends
+//	1s stray 50 [name=sh] [group=WHO] [catches=QUIT] [ignores=TERM] [terminal] [outside] [out-of-reach] [stopped]
+//	1s name WHO bash           what /proc calls it
+//	1s stop WHO                it is stopped (SIGSTOP)
+//	1s stuck WHO               not even KILL ends it
+//	0s refuse ID [ENOENT]      its next Spawn fails
+//
+// Who was sent KILL ends a millisecond later; all others are deaf. Services and
+// hooks get the numbers 10, 11, … as they start.
+type story struct {
+	plan    Plan
+	until   time.Duration
+	events  []event
+	world   *world
+	stuck   map[int]bool
+	refused map[ID]bool
+	out     strings.Builder
+}
+
+type event struct {
+	at    time.Time
+	words []string
+}
+
+func (s *story) read(text string) error {
+	s.plan = Plan{PID1: true, Straggler: -1, OnStopExit: -1, StopOn: signals.SetOf(signals.TERM, signals.INT)}
+	s.until, s.stuck, s.refused = 10*time.Minute, map[int]bool{}, map[ID]bool{}
+	s.world = &world{now: epoch, pids: 9, fallen: true}
+	for n, line := range strings.Split(text, "\n") {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] == "#" {
+			continue
+		}
+		var err error
+		if after, e := time.ParseDuration(words[0]); e == nil {
+			s.events = append(s.events, event{epoch.Add(after), words[1:]})
+		} else if strings.HasPrefix(words[0], "pre_") || strings.HasPrefix(words[0], "post_") {
+			err = s.hook(words)
+		} else {
+			err = s.setting(words)
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n+1, err)
+		}
+	}
+	slices.SortStableFunc(s.events, func(a, b event) int { return a.at.Compare(b.at) })
+	return nil
+}
+
+func (s *story) setting(words []string) (err error) {
+	p, value := &s.plan, strings.Join(words[1:], " ")
+	switch words[0] {
+	case "grace":
+		p.Budget = Budget{Armed: len(words) == 2, Source: "--grace-period"}
+		p.Budget.Grace, err = time.ParseDuration(words[1])
+	case "straggler":
+		p.Straggler, err = time.ParseDuration(value)
+	case "hook_timeout":
+		p.HookTimeout, err = time.ParseDuration(value)
+	case "until":
+		s.until, err = time.ParseDuration(value)
+	case "on_stop_exit":
+		_, err = fmt.Sscan(value, &p.OnStopExit)
+	case "exit_codes":
+		p.ExitCodes = map[int]int{}
+		for _, w := range words[1:] {
+			var from, to int
+			if _, err = fmt.Sscanf(w, "%d:%d", &from, &to); err != nil {
+				return err
+			}
+			p.ExitCodes[from] = to
+		}
+	case "pid1":
+		p.PID1 = value != "no"
+	case "proc":
+		s.world.blind = value == "no"
+	case "console":
+		p.Console = true
+	case "stop_on":
+		p.StopOn, err = setOf(words[1:])
+	case "rewrite":
+		p.Rewrites, err = signals.ParseRewrites(words[1:]...)
+	case "service":
+		return s.service(words[1], words[2:])
+	default:
+		return fmt.Errorf("unknown word %q", words[0])
+	}
+	return err
+}
+
+func setOf(names []string) (set signals.Set, err error) {
+	for _, name := range names {
+		sig, err := signals.Parse(name)
+		if err != nil {
+			return 0, err
+		}
+		set = set.With(sig)
+	}
+	return set, nil
+}
+
+func (s *story) service(name string, words []string) (err error) {
+	v := Service{Name: name, Essential: true}
+	for _, w := range words {
+		k, value, _ := strings.Cut(w, "=")
+		switch k {
+		case "after":
+			v.DependsOn = strings.Split(value, ",")
+		case "optional":
+			v.Essential = false
+		case "grace":
+			v.StopGrace, err = time.ParseDuration(value)
+		case "mode":
+			v.KillMode = map[string]KillMode{"group": Group, "main": Main}[value]
+		case "stop":
+			for _, r := range strings.Split(value, ",") {
+				sig, after, _ := strings.Cut(r, ":")
+				rung := Rung{}
+				rung.Signal, err = signals.Parse(sig)
+				rung.For, _ = time.ParseDuration(after)
+				v.StopSignal = append(v.StopSignal, rung)
+			}
+		default:
+			err = fmt.Errorf("unknown word %q", w)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.plan.Services = append(s.plan.Services, v)
+	return nil
+}
+
+func (s *story) hook(words []string) error {
+	name, action, own := strings.Cut(words[1], ":")
+	i := slices.IndexFunc(s.plan.Services, func(v Service) bool { return own && v.Name == name })
+	if i < 0 {
+		action = words[1]
+	}
+	h, err := hooks.Parse(action)
+	for _, w := range words[2:] {
+		k, value, _ := strings.Cut(w, "=")
+		switch k {
+		case "timeout":
+			h.Timeout, err = time.ParseDuration(value)
+		case "interval":
+			h.Interval, err = time.ParseDuration(value)
+		case "failure":
+			h.OnFailure = map[string]hooks.OnFailure{"abort": hooks.Abort, "continue": hooks.Continue}[value]
+		default:
+			err = fmt.Errorf("unknown word %q", w)
+		}
+	}
+	p := &s.plan
+	lists := map[string]*[]hooks.Hook{"pre_start": &p.PreStart, "post_start": &p.PostStart, "pre_stop": &p.PreStop, "post_stop": &p.PostStop}
+	if i >= 0 {
+		v := &p.Services[i]
+		lists = map[string]*[]hooks.Hook{"pre_start": &v.PreStart, "post_start": &v.PostStart, "pre_stop": &v.PreStop, "post_stop": &v.PostStop}
+	}
+	list := lists[words[0]]
+	*list = append(*list, h)
+	return err
+}
+
+// who is the number of a service, a hook, or a process.
+func (s *story) who(word string) (pid int, err error) {
+	for _, p := range s.world.procs {
+		if !p.gone && p.alive && string(p.id) == word {
+			return p.pid, nil
+		}
+	}
+	if _, err := fmt.Sscan(word, &pid); err != nil || s.world.find(pid) == nil {
+		return 0, fmt.Errorf("nobody alive is called %q", word)
+	}
+	return pid, nil
+}
+
+func (s *story) happen(words []string) error {
+	w := s.world
+	if sig, err := signals.Parse(words[0]); err == nil {
+		var code int32
+		if len(words) > 1 && words[1] == "kernel" {
+			code = kernelSent
+		}
+		w.receive(sig, 0, code)
+		return nil
+	}
+	if words[0] == "refuse" {
+		s.refused[ID(words[1])] = true
+		return nil
+	}
+	if words[0] == "stray" {
+		return s.stray(words[1:])
+	}
+	pid, err := s.who(words[1])
+	if err != nil {
+		return err
+	}
+	switch words[0] {
+	case "exit":
+		var code int
+		status := reaper.Status(0)
+		if _, err := fmt.Sscan(words[2], &code); err == nil {
+			status = reaper.Status(code << 8)
+		} else if sig, err := signals.Parse(words[2]); err == nil {
+			status = reaper.Status(sig)
+		} else {
+			return err
+		}
+		s.end(pid, status)
+	case "gone":
+		w.die(pid, 0)
+	case "name":
+		w.find(pid).name = words[2]
+	case "stop":
+		w.find(pid).stopped = true
+	case "stuck":
+		s.stuck[pid] = true
+	default:
+		return fmt.Errorf("unknown event %q", words[0])
+	}
+	return nil
+}
+
+// end is a death that is told of at once.
+func (s *story) end(pid int, status reaper.Status) {
+	w := s.world
+	ours := w.find(pid).ours
+	w.die(pid, status)
+	if ours {
+		w.reap(pid)
+		s.settle()
+	}
+	w.childless()
+}
+
+func (s *story) stray(words []string) error {
+	p := process{service: -1, name: "stray", ours: true, alive: true}
+	if _, err := fmt.Sscan(words[0], &p.pid); err != nil {
+		return err
+	}
+	p.group = p.pid
+	for _, word := range words[1:] {
+		k, value, _ := strings.Cut(word, "=")
+		var err error
+		switch k {
+		case "name":
+			p.name = value
+		case "group":
+			p.group, err = s.who(value)
+		case "catches":
+			p.caught, err = setOf(strings.Split(value, ","))
+		case "ignores":
+			p.ignored, err = setOf(strings.Split(value, ","))
+		case "terminal":
+			p.terminal = true
+		case "outside":
+			p.ours = false
+		case "out-of-reach":
+			p.outOfReach = true
+		case "stopped":
+			p.stopped = true
+		default:
+			err = fmt.Errorf("unknown word %q", word)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if leader := s.world.find(p.group); leader != nil {
+		p.hookGroup = leader.service < 0 && leader.id != ""
+	}
+	s.world.procs, s.world.fallen = append(s.world.procs, p), s.world.fallen && !p.ours
+	return nil
+}
