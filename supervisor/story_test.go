@@ -34,7 +34,7 @@ const separator = "----\n"
 //	1s gone 50                 a process that is not our child ends
 //	1s stray 50 [name=sh] [group=WHO] [catches=QUIT] [ignores=TERM] [terminal] [outside] [out-of-reach] [stopped]
 //	1s name WHO bash           what /proc calls it
-//	1s stop WHO                it is stopped (SIGSTOP)
+//	1s freeze WHO              it is stopped (SIGSTOP)
 //	1s stuck WHO               not even KILL ends it
 //	0s refuse ID [ENOENT]      its next Spawn fails
 //
@@ -245,7 +245,7 @@ func (s *story) happen(words []string) error {
 		w.die(pid, 0)
 	case "name":
 		w.find(pid).name = words[2]
-	case "stop":
+	case "freeze":
 		w.find(pid).stopped = true
 	case "stuck":
 		s.stuck[pid] = true

@@ -245,6 +245,8 @@ func (w *world) send(a Send) {
 			p.killed = true
 		case a.Signal == signals.CONT:
 			p.stopped = false
+		case w.stopAt.IsZero() && p.service >= 0 && !w.m.plan.StopOn.Has(a.Signal):
+			// forwarded
 		case a.Signal == signals.USR1 || a.Signal == signals.USR2:
 			// forwarded, or a hook's
 		case a.Signal == signals.HUP:
