@@ -18,7 +18,12 @@ import (
 // write raised, and a fault of our own code. Each is delivered as often as the
 // kernel has it, up to several thousand that nobody has taken; beyond these,
 // and before this program's own code ran, once each, in the order of their
-// numbers, and with neither sender nor code.
+// numbers, and with neither sender nor code. Two that arrive at once may be
+// handled by two threads and come in either order.
+//
+// A write to a pipe that nobody reads is EPIPE, but through os.Stdout or
+// os.Stderr it ends the process all the same (os/signal, "SIGPIPE"), as PID 1
+// with exit code 2: what must survive writes to the descriptor.
 //
 // On amd64 and arm64 that is done by a handler of our own (package entry).
 // Elsewhere os/signal does it, which never delivers KILL, STOP, URG, PROF, 32,

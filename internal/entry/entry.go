@@ -16,6 +16,7 @@
 // instructions. Then it jumps to the runtime's own entry, as though nothing
 // had happened. From then on the runtime's threads have most signals blocked;
 // the main thread, where nothing is blocked once init has run, takes them all.
+// So whoever forks gives the child a mask of its own: Mask.
 //
 // The package's init (every build on amd64 and arm64) replaces the runtime's
 // signal handlers by one that writes each signal's siginfo to a pipe, from
