@@ -152,17 +152,17 @@ func TestDescriptorsArePassedOnOnlyIfAsked(t *testing.T) {
 	world{}.in(t, func(t *testing.T, r *Reaper) {
 		if os.Getenv(stageVar) == "" {
 			r.CloseInherited() // what the test itself was given
-			for _, fd := range []int{7, 100} {
+			for _, fd := range []int{70, 100} {
 				if err := unix.Dup3(1, fd, 0); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
 		again(t)
-		if !slices.Contains(r.inherited, 7) || !slices.Contains(r.inherited, 100) || len(r.inherited) != 2 {
+		if !slices.Contains(r.inherited, 70) || !slices.Contains(r.inherited, 100) || len(r.inherited) != 2 {
 			t.Fatalf("inherited: %v", r.inherited)
 		}
-		for _, want := range []string{"[]", "[7 100]"} {
+		for _, want := range []string{"[]", "[70 100]"} {
 			c := descriptors(t)
 			c.Descriptors = want != "[]"
 			if got := output(t, r, c); got != want {
@@ -170,15 +170,15 @@ func TestDescriptorsArePassedOnOnlyIfAsked(t *testing.T) {
 			}
 		}
 		// One of them may be the child's stdin all the same.
-		c := shell("readlink /proc/self/fd/0 > /dev/null; readlink /proc/self/fd/7; true")
-		c.Stdin = os.NewFile(7, "seven")
+		c := shell("readlink /proc/self/fd/0 > /dev/null; readlink /proc/self/fd/70; true")
+		c.Stdin = os.NewFile(70, "seventy")
 		if got := output(t, r, c); got != "" {
-			t.Errorf("7 is %q", got)
+			t.Errorf("70 is %q", got)
 		}
 		if err := syscall.Mount("none", "/proc", "tmpfs", 0, ""); err != nil {
 			t.Fatal(err)
 		}
-		if got := inheritedDescriptors(); !reflect.DeepEqual(got, []int{7, 100}) {
+		if got := inheritedDescriptors(); !reflect.DeepEqual(got, []int{70, 100}) {
 			t.Errorf("without /proc: %v", got)
 		}
 		r.CloseInherited()

@@ -74,7 +74,7 @@ func (w world) create(t *testing.T) {
 	if w.below {
 		value = "above"
 	}
-	cmd.Env = append(os.Environ(), worldVar+"="+value)
+	cmd.Env = append(os.Environ(), worldVar+"="+value, "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
 		Pdeathsig:  syscall.SIGKILL,
