@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"exeunt/reaper"
@@ -17,7 +18,8 @@ type Kernel interface {
 	Spawn(id ID, env []string) (pid int, err error)
 	Signal(to reaper.Target, sig signals.Signal, ifCaught bool) error
 	// Exited yields at most limit dead children; each is a zombie until its
-	// body returns. See reaper.Reaper.
+	// body returns. Where it stops at the limit Inputs.Dead is ready again. See
+	// reaper.Reaper.
 	Exited(limit int) iter.Seq[reaper.Exit]
 	Childless() bool
 	// Strays is everyone alive that is ours to end, or an error where /proc
@@ -66,16 +68,17 @@ type driver struct {
 	m         *Machine
 	k         Kernel
 	in        Inputs
-	mains     []int // pids of services, for bare
+	first     int   // the first service's pid, for bare
+	mains     []int // the pids of services that have not been reaped, for bare
 	status    reaper.Status
-	more      bool // the last turn left deaths behind
 	childless bool // the machine has been told
 	done      bool
 	code      int
 }
 
 // turn waits for one thing and takes it. The dead come first, so that nothing
-// below acts on them.
+// below acts on them; but something else comes after them in the same turn, or
+// a fork storm would keep signals and deadlines waiting for ever.
 func (d *driver) turn() {
 	var timer <-chan time.Time
 	if at, ok := d.m.Deadline(); ok {
@@ -83,53 +86,52 @@ func (d *driver) turn() {
 		defer t.Stop()
 		timer = t.C
 	}
-	if d.more {
+	select {
+	case <-d.in.Dead:
 		d.reap()
+	default:
 		select {
+		case <-d.in.Dead:
+			d.reap()
 		case r := <-d.in.Signals:
 			d.step(Received{r})
 		case <-timer:
 			d.step(Ticked{})
-		default:
 		}
 		return
 	}
 	select {
-	case <-d.in.Dead:
-		d.reap()
-		return
-	default:
-	}
-	select {
-	case <-d.in.Dead:
-		d.reap()
 	case r := <-d.in.Signals:
 		d.step(Received{r})
 	case <-timer:
 		d.step(Ticked{})
+	default:
 	}
 }
 
 // reap takes the dead, each while its number is still its own.
 func (d *driver) reap() {
-	n := 0
 	for x := range d.k.Exited(exitsAtOnce) {
-		n++
 		d.childless = false
-		if len(d.mains) > 0 && d.mains[0] == x.PID {
-			d.status = x.Status
-		}
+		d.bury(x)
 		d.step(Reaped{x})
 		if d.done {
 			return
 		}
 	}
-	if d.more = n == exitsAtOnce; d.more {
-		return
-	}
 	if gone := d.k.Childless(); gone && !d.childless {
 		d.childless = true
 		d.step(Childless{})
+	}
+}
+
+// bury keeps for bare who of the services lives.
+func (d *driver) bury(x reaper.Exit) {
+	if i := slices.Index(d.mains, x.PID); i >= 0 {
+		d.mains = slices.Delete(d.mains, i, i+1)
+		if x.PID == d.first {
+			d.status = x.Status
+		}
 	}
 }
 
@@ -161,7 +163,9 @@ func (d *driver) carryOut(a Action, now time.Time) (answer Event) {
 			return NotSpawned{a.ID, err}
 		}
 		if d.m.index(string(a.ID)) >= 0 {
-			d.mains = append(d.mains, pid)
+			if d.mains = append(d.mains, pid); d.first == 0 {
+				d.first = pid
+			}
 		}
 		return Spawned{a.ID, pid}
 	case Survey:
@@ -181,45 +185,64 @@ func (d *driver) carryOut(a Action, now time.Time) (answer Event) {
 	return nil
 }
 
-// bare is what is left when the machine is broken: forward, reap, kill at the
-// end of the grace period, and exit with main's code. It decides nothing that
-// the machine has state for.
+// bare is what is left when the machine is broken: forward, tell, reap, kill at
+// the end of the grace period, and exit with main's code. It decides nothing
+// that the machine has state for.
 func (d *driver) bare() int {
-	p := d.m.plan
-	var end <-chan time.Time
-	main := func(sig signals.Signal) {
-		for _, pid := range d.mains {
-			_ = d.k.Signal(reaper.Process(pid, 0), sig, false) // gone or out of reach: nothing to be done
-		}
-	}
-	stopping := d.m.reason != ""
-	for first := true; ; first = false {
-		if stopping && end == nil {
-			end = time.After(time.Until(p.Budget.Schedule(time.Now()).Everyone))
-			main(signals.TERM)
-		}
-		if !first {
-			select {
-			case <-d.in.Dead:
-			case r := <-d.in.Signals:
-				if stopping = stopping || p.StopOn.Has(r.Signal); !stopping {
-					main(r.Signal)
-				}
-			case <-end:
-				main(signals.KILL)
-				if p.PID1 {
-					_ = d.k.Signal(reaper.Everyone(), signals.KILL, false) // as above
-				}
-			}
-		}
+	p, schedule := d.m.plan, d.m.schedule
+	stopping, told, killed := d.m.reason != "", false, false
+	var end <-chan time.Time // of everyone's time, and then of ours
+	for d.first != 0 {
 		for x := range d.k.Exited(exitsAtOnce) {
-			if len(d.mains) > 0 && x.PID == d.mains[0] {
-				d.status = x.Status
-				stopping = true
-			}
+			d.bury(x)
 		}
-		if len(d.mains) == 0 || d.k.Childless() {
+		if d.k.Childless() {
 			return d.status.Shell()
 		}
+		if stopping && !told {
+			told = true
+			d.tell(signals.TERM)
+		}
+		// As in the machine: a grace period that nobody set kills no service.
+		if end == nil && (len(d.mains) == 0 || stopping && p.Budget.Armed) {
+			if stopping = true; schedule.Begin.IsZero() || !p.Budget.Armed {
+				schedule = p.Budget.Schedule(time.Now())
+			}
+			end = time.After(time.Until(schedule.Everyone))
+			d.k.Arm(schedule.Done.Add(schedule.Margin / 2))
+		}
+		select {
+		case <-d.in.Dead:
+		case r := <-d.in.Signals:
+			if stopping = stopping || p.StopOn.Has(r.Signal); !stopping {
+				d.tell(r.Signal)
+			}
+		case <-end:
+			if killed {
+				return d.codeLeft()
+			}
+			killed = true
+			d.tell(signals.KILL)
+			if p.PID1 {
+				_ = d.k.Signal(reaper.Everyone(), signals.KILL, false) // nobody left is no error
+			}
+			end = time.After(time.Until(schedule.Done))
+		}
 	}
+	return exitFailure // nothing was started
+}
+
+// tell sends a signal to the services that live.
+func (d *driver) tell(sig signals.Signal) {
+	for _, pid := range d.mains {
+		_ = d.k.Signal(reaper.Process(pid, 0), sig, false) // gone or out of reach: nothing to be done
+	}
+}
+
+// codeLeft is main's code at the end of our time: KILL's if it was not seen to go.
+func (d *driver) codeLeft() int {
+	if slices.Contains(d.mains, d.first) {
+		return 128 + int(signals.KILL)
+	}
+	return d.status.Shell()
 }
