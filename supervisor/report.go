@@ -229,7 +229,7 @@ func (m *Machine) closePhase() {
 	}
 	m.report.Phases = append(m.report.Phases, PhaseReport{m.phase, m.began, m.now})
 	if took := m.now.Sub(m.began); took >= time.Millisecond {
-		m.note(Entry{Message: m.phase.String() + " over", Took: took})
+		m.note(Entry{Level: quiet(m.uneventful()), Message: m.phase.String() + " over", Took: took})
 	}
 }
 

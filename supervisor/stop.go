@@ -271,6 +271,12 @@ func (m *Machine) exitCode() int {
 	return 0
 }
 
+// uneventful reports whether there is nothing to tell of the stop: the app ended
+// well and left nobody.
+func (m *Machine) uneventful() bool {
+	return m.reason == ReasonExit && m.exitCode() == 0 && m.report.StrayCount == 0
+}
+
 func (m *Machine) finish() {
 	code := m.exitCode()
 	if to, ok := m.plan.ExitCodes[code]; ok {
@@ -280,7 +286,6 @@ func (m *Machine) finish() {
 		code = m.plan.OnStopExit
 	}
 	m.report.Code, m.report.Ended = code, m.now
-	uneventful := m.reason == ReasonExit && m.exitCode() == 0 && m.report.StrayCount == 0
-	m.note(Entry{Level: quiet(uneventful), Message: m.report.Summary(), Code: code, Took: m.now.Sub(m.report.Began)})
+	m.note(Entry{Level: quiet(m.uneventful()), Message: m.report.Summary(), Code: code, Took: m.now.Sub(m.report.Began)})
 	m.do(Finish{code})
 }
