@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"runtime"
 	"strconv"
@@ -29,6 +30,8 @@ func main() {
 		family()
 	case "tally":
 		tally()
+	case "patient":
+		tally(syscall.SIGTERM)
 	case "root":
 		must(syscall.Setresuid(0, 0, 0))
 		tally()
@@ -57,10 +60,16 @@ func stage(argv []string) {
 	setting := map[string][]string{}
 	var env []string
 	for _, entry := range os.Environ() {
-		if name, ok := strings.CutPrefix(entry, "HELPER_"); ok {
-			name, value, _ := strings.Cut(name, "=")
+		name, value, _ := strings.Cut(entry, "=")
+		switch name, ok := strings.CutPrefix(name, "HELPER_"); {
+		case name == "BEFORE":
+			out, err := exec.Command("/bin/sh", "-c", value).CombinedOutput()
+			if err != nil {
+				must(fmt.Errorf("%w: %s", err, out))
+			}
+		case ok:
 			setting[name] = strings.Fields(value)
-		} else {
+		default:
 			env = append(env, entry)
 		}
 	}
@@ -131,7 +140,6 @@ func mother(argv []string) {
 func blocked() {
 	runtime.LockOSThread()
 	fill()
-	fmt.Println("ready")
 	rest()
 }
 
@@ -145,8 +153,9 @@ func fill() {
 	}
 }
 
+// rest says "ready" when no thread is left that has signals unblocked.
 func rest() {
-	must(syscall.Exec("/bin/sleep", []string{"sleep", "300"}, os.Environ()))
+	must(syscall.Exec("/bin/sh", []string{"sh", "-c", "echo ready; exec sleep 300"}, os.Environ()))
 }
 
 // family is main, a child of its group, and one in a session of its own, all
@@ -161,15 +170,14 @@ func family() {
 		must(err)
 		fill() // ForkExec restores what it thinks the mask was
 	}
-	fmt.Println("ready")
 	rest()
 }
 
-// tally says which signals arrive, leaves TERM and TSTP at their defaults, and
+// tally says which signals arrive, leaves TERM (unless asked) and TSTP at their defaults, and
 // ends with 7 when it is sent a line or its stdin ends.
-func tally() {
+func tally(more ...os.Signal) {
 	got := make(chan os.Signal, 64)
-	signal.Notify(got, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(got, append(more, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH, syscall.SIGUSR1, syscall.SIGUSR2)...)
 	line := make(chan struct{})
 	go func() {
 		var one [1]byte

@@ -1,0 +1,459 @@
+package compat
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	ours   string // folder with exeunt under each name
+	helper string // testdata/helper
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil { // most of a story is waiting
+		panic(err)
+	}
+	os.Exit(withPrograms(m))
+}
+
+// withPrograms builds what the tests run: $EXEUNT_BINARY, or exeunt as it is
+// released, and the helper.
+func withPrograms(m *testing.M) int {
+	var err error
+	if ours, err = os.MkdirTemp("", "exeunt-compat-"); err == nil {
+		defer os.RemoveAll(ours)
+		err = os.Chmod(ours, 0o755) // for the inits that run as another user
+	}
+	helper = filepath.Join(ours, "helper")
+	exeunt := os.Getenv("EXEUNT_BINARY")
+	if exeunt == "" && err == nil {
+		exeunt = filepath.Join(ours, "exeunt")
+		args := []string{"-o", exeunt}
+		if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
+			args = append(args, "-ldflags", "-E exeunt/internal/entry.start")
+		}
+		err = build(append(args, "../..")...)
+	}
+	if err == nil {
+		err = build("-o", helper, "./testdata/helper")
+	}
+	for _, name := range []string{"tini", "docker-init", "dumb-init", "catatonit"} {
+		if err == nil {
+			err = os.Symlink(exeunt, filepath.Join(ours, name))
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func build(args ...string) error {
+	cmd := exec.Command("go", append([]string{"build"}, args...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// lack skips the test for want of something, and fails it in CI.
+func lack(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+// peer is the path of the real init.
+func peer(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		lack(t, name+" is not installed: nothing was compared with it")
+	}
+	return path
+}
+
+// limit is how long anything may take that has no figure of its own.
+const limit = 8 * time.Second
+
+// A box is one init in a fresh PID namespace: PID 1 of it, or a child of PID 1.
+type box struct {
+	t     *testing.T
+	first int // the namespace's PID 1, out here
+	pid1  bool
+	ours  bool     // it is us, not a peer
+	dir   string   // empty, for the story
+	in    *os.File // the app's stdin, or the terminal's other end
+	out   *text
+	err   *text
+
+	over   chan struct{} // closed when the init is gone
+	status syscall.WaitStatus
+}
+
+// A place is where an init runs.
+type place struct {
+	pid1   bool
+	mother bool     // the init's parent is neither PID 1 nor us
+	tty    bool     // a terminal that is controlling, and stdin, stdout and stderr
+	deaf   bool     // stderr's reader has gone
+	full   bool     // stdout and stderr are pipes that are full and not read
+	set    []string // settings of the stage, such as "CLOSED=0"
+	env    []string
+}
+
+// start starts argv; DIR in it is the box's folder, HELPER the helper.
+func start(t *testing.T, at place, argv ...string) *box {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		lack(t, "root is needed for a PID namespace")
+	}
+	b := &box{t: t, pid1: at.pid1, ours: filepath.Dir(argv[0]) == ours, dir: t.TempDir(), out: newText(t), err: newText(t), over: make(chan struct{})}
+	argv = slices.Clone(argv)
+	replace := strings.NewReplacer("DIR", b.dir, "HELPER", helper).Replace
+	for i, word := range argv {
+		argv[i] = replace(word)
+	}
+	if at.mother {
+		argv = append([]string{helper, "mother"}, argv...)
+	}
+	cmd := exec.Command(helper, append([]string{"stage"}, argv...)...)
+	cmd.Env = append([]string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C", "HOME=/"}, at.env...)
+	for _, setting := range at.set {
+		cmd.Env = append(cmd.Env, "HELPER_"+replace(setting))
+	}
+	if !at.pid1 {
+		cmd.Env = append(cmd.Env, "HELPER_PID1=no")
+	}
+	cmd.Dir = b.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Setsid: true, Pdeathsig: syscall.SIGKILL,
+	}
+	runtime.LockOSThread() // the namespace dies with the thread that made it
+	statusReader, statusWriter := pipe(t)
+	cmd.ExtraFiles = []*os.File{statusWriter}
+	mine := []*os.File{statusWriter}
+	mine = append(mine, b.connect(cmd, at)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b.first = cmd.Process.Pid
+	for _, f := range mine {
+		f.Close()
+	}
+	stageOver := make(chan struct{})
+	go b.await(cmd, statusReader, stageOver)
+	t.Cleanup(func() {
+		_ = syscall.Kill(b.first, syscall.SIGKILL) // it takes the namespace with it
+		<-stageOver
+		b.in.Close()
+	})
+	return b
+}
+
+// connect gives the init its descriptors 0 to 2 and returns our copies of them.
+func (b *box) connect(cmd *exec.Cmd, at place) (mine []*os.File) {
+	if at.tty {
+		master, terminal := openTerminal(b.t)
+		b.in = master
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
+		cmd.SysProcAttr.Setctty = true
+		go b.out.follow(master)
+		return []*os.File{terminal}
+	}
+	stdin, in := pipe(b.t)
+	out, stdout := pipe(b.t)
+	err, stderr := pipe(b.t)
+	b.in = in
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
+	switch {
+	case at.full:
+		for _, f := range []*os.File{stdout, stderr} {
+			fill(b.t, f)
+		}
+		b.t.Cleanup(func() { out.Close(); err.Close() })
+	default:
+		go b.out.follow(out)
+		if at.deaf {
+			err.Close()
+		} else {
+			go b.err.follow(err)
+		}
+	}
+	return []*os.File{stdin, stdout, stderr}
+}
+
+// await notes the init's end.
+func (b *box) await(cmd *exec.Cmd, status *os.File, stageOver chan struct{}) {
+	line, _ := bufio.NewReader(status).ReadString('\n') // empty where the init is PID 1
+	status.Close()
+	if n, err := strconv.Atoi(strings.TrimSpace(line)); err == nil {
+		b.status = syscall.WaitStatus(n)
+		close(b.over)
+	}
+	_ = cmd.Wait() // the exit code is looked at
+	if b.pid1 {
+		b.status = cmd.ProcessState.Sys().(syscall.WaitStatus)
+		close(b.over)
+	}
+	close(stageOver)
+}
+
+// ends waits for the init's end: "exit 3", or "died of 15".
+func (b *box) ends() string {
+	b.t.Helper()
+	select {
+	case <-b.over:
+	case <-time.After(limit):
+		b.t.Fatalf("still there after %v; it said %q and %q", limit, b.out, b.err)
+	}
+	if b.status.Signaled() {
+		return fmt.Sprintf("died of %d", b.status.Signal())
+	}
+	return fmt.Sprintf("exit %d", b.status.ExitStatus())
+}
+
+// endsOrHangs is ends, or "hangs" where a peer takes so long that it is taken
+// to hang for ever. We may take as long as anything else.
+func (b *box) endsOrHangs() string {
+	b.t.Helper()
+	patience := 2 * time.Second
+	if b.ours {
+		patience = limit
+	}
+	if b.staysFor(patience) {
+		return "hangs"
+	}
+	return b.ends()
+}
+
+// staysFor reports whether the init is still there after d.
+func (b *box) staysFor(d time.Duration) bool {
+	select {
+	case <-b.over:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// gone reports whether the init has ended.
+func (b *box) gone() bool {
+	select {
+	case <-b.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// init is the init's PID out here. Its child must have said that it is ready.
+func (b *box) init() int {
+	if b.pid1 {
+		return b.first
+	}
+	return b.only(b.first)
+}
+
+// app is the PID of the init's child out here.
+func (b *box) app() int { return b.only(b.init()) }
+
+// only is the first child of pid.
+func (b *box) only(pid int) int {
+	b.t.Helper()
+	list := children(pid)
+	if len(list) == 0 {
+		b.t.Fatalf("process %d has no children; the init said %q", pid, b.err)
+	}
+	return list[0]
+}
+
+func (b *box) kill(pid int, sig syscall.Signal) {
+	b.t.Helper()
+	if err := syscall.Kill(pid, sig); err != nil {
+		b.t.Fatalf("cannot send %d: %v", sig, err)
+	}
+}
+
+// until polls for what the kernel does not tell.
+func (b *box) until(what string, true func() bool) {
+	b.t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(limit); !true(); <-tick.C {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("waited %v until %s; out %q, err %q", limit, what, b.out, b.err)
+		}
+	}
+}
+
+func children(pid int) (list []int) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, task := range tasks {
+		content, _ := os.ReadFile(task) // a thread that has gone has none
+		for word := range strings.FieldsSeq(string(content)) {
+			n, _ := strconv.Atoi(word)
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// status is a field of /proc/PID/status, empty if the process has gone.
+func status(pid int, field string) string {
+	content, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(content)) {
+		if value, ok := strings.CutPrefix(line, field+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// pending is the set of signals that wait for a process that has them blocked.
+func pending(pid int) uint64 {
+	set, _ := strconv.ParseUint(status(pid, "ShdPnd"), 16, 64)
+	return set
+}
+
+func has(set uint64, sig int) bool { return set&(1<<(sig-1)) != 0 }
+
+// list writes a set of signals.
+func list(set uint64) string {
+	var numbers []string
+	for sig := 1; sig <= 64; sig++ {
+		if has(set, sig) {
+			numbers = append(numbers, strconv.Itoa(sig))
+		}
+	}
+	return "[" + strings.Join(numbers, " ") + "]"
+}
+
+func pipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, w
+}
+
+// fill writes to a pipe until it is full.
+func fill(t *testing.T, w *os.File) {
+	t.Helper()
+	size, err := unix.FcntlInt(w.Fd(), unix.F_GETPIPE_SZ, 0)
+	if err == nil {
+		_, err = w.Write(make([]byte, size))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func openTerminal(t *testing.T) (master, terminal *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return master, terminal
+}
+
+// A text is what has been printed so far.
+type text struct {
+	t       *testing.T
+	mu      sync.Mutex
+	content bytes.Buffer
+	changed chan struct{} // closed and replaced at each change
+	ended   bool
+}
+
+func newText(t *testing.T) *text { return &text{t: t, changed: make(chan struct{})} }
+
+func (x *text) follow(r *os.File) {
+	defer r.Close()
+	chunk := make([]byte, 4096)
+	for {
+		n, err := r.Read(chunk)
+		x.mu.Lock()
+		x.content.Write(chunk[:n])
+		x.ended = err != nil
+		close(x.changed)
+		x.changed = make(chan struct{})
+		x.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (x *text) String() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.content.String()
+}
+
+// await waits until s has been printed.
+func (x *text) await(s string) {
+	x.t.Helper()
+	if !x.reaches(func(content string) bool { return strings.Contains(content, s) }) {
+		x.t.Fatalf("%q did not come in %v, but %q", s, limit, x)
+	}
+}
+
+// all waits until nothing more can come, and returns it.
+func (x *text) all() string {
+	x.t.Helper()
+	if !x.reaches(func(string) bool { return x.ended }) {
+		x.t.Fatalf("the output did not end in %v; it is %q", limit, x)
+	}
+	return x.String()
+}
+
+func (x *text) reaches(enough func(string) bool) bool {
+	deadline := time.After(limit)
+	for {
+		x.mu.Lock()
+		ok, changed := enough(x.content.String()), x.changed
+		x.mu.Unlock()
+		if ok {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			return false
+		}
+	}
+}
