@@ -36,7 +36,7 @@ type options struct {
 }
 
 // bound is how long anything may take that has no figure of its own.
-const bound = 60 * time.Second
+const bound = 30 * time.Second
 
 // The stage is this test binary as PID 1 of a new namespace, where it makes
 // what SysProcAttr can't and becomes the init.

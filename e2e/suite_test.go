@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	exeunt string // the init under test: $EXEUNT_BINARY, else built from this repository
+	exeunt string // the init under test: $E2E_EXEUNT, else built from this repository
 	app    string // testdata/app, static
 )
 
@@ -38,7 +38,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	exeunt, app = os.Getenv("EXEUNT_BINARY"), filepath.Join(dir, "app")
+	exeunt, app = os.Getenv("E2E_EXEUNT"), filepath.Join(dir, "app")
 	builds := [][]string{{"-o", app, "./testdata/app"}}
 	if exeunt == "" {
 		exeunt = filepath.Join(dir, "exeunt")
