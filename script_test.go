@@ -47,7 +47,7 @@ func withPrograms(m *testing.M) int {
 		}
 	}
 	if err == nil {
-		err = build("programs", "./testdata/programs", raceFlags()...)
+		err = build("programs", "./testdata/programs")
 	}
 	for _, name := range []string{"daemon", "deaf", "masked", "nopidns", "outer", "pid1", "pid1-set", "rlimit", "slow"} {
 		if err == nil {
@@ -105,6 +105,9 @@ func TestScripts(t *testing.T) {
 			// Not the caller's: one unreadable directory in it makes "not found" a
 			// "permission denied", as under execvp(3).
 			e.Setenv("PATH", bin+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+			if raceFlags() != nil {
+				e.Setenv("GORACE", "atexit_sleep_ms=0") // else every exit takes a second
+			}
 			e.Values[lastRun] = new(time.Duration)
 			return nil
 		},
