@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,6 +66,11 @@ func (w *witness) end() time.Time {
 		w.t.Fatalf("%s is still alive after %v", w.FIFO, bound)
 	}
 	return w.died
+}
+
+// has tells whether it was sent this.
+func (w *witness) has(sent string) bool {
+	return slices.Contains(strings.Split(w.String(), "\n"), sent)
 }
 
 // told fails the test unless the process was sent these and no others.
