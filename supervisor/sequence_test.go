@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -21,7 +22,10 @@ func (s *story) run() error {
 	w.m = New(&s.plan)
 	killed := map[int]time.Time{}
 	var boot bool
-	for w.m.phase != Done {
+	for steps := 0; w.m.phase != Done; steps++ {
+		if steps == 100_000 {
+			return errors.New("no end")
+		}
 		at, ok := w.m.Deadline()
 		var do func() error
 		if !boot { // before the first event, but after what was said of 0s
