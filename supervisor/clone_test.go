@@ -20,6 +20,10 @@ func (m *Machine) clone() *Machine {
 	c.services = slices.Clone(m.services)
 	c.sequences = slices.Clone(m.sequences)
 	c.leaving = slices.Clone(m.leaving)
+	c.remnants = slices.Clone(m.remnants)
+	for i := range c.remnants {
+		c.remnants[i].members = slices.Clone(c.remnants[i].members)
+	}
 	c.kept = slices.Clone(m.kept)
 	c.groups, c.toldGroups = slices.Clone(m.groups), slices.Clone(m.toldGroups)
 	c.told = maps.Clone(m.told)
@@ -99,6 +103,14 @@ func (k *key) machine(m *Machine) {
 	for _, l := range m.leaving {
 		k.num(k.rank(l.pid))
 		k.time(l.killAt)
+	}
+	k.num(len(m.remnants))
+	for _, r := range m.remnants {
+		k.num(k.rank(r.group), len(r.members))
+		for _, p := range r.members {
+			k.num(k.rank(p.pid), int(p.start))
+		}
+		k.time(r.killAt)
 	}
 	k.num(len(m.kept), len(m.groups))
 	for _, sig := range m.kept {
@@ -260,6 +272,7 @@ func TestKeyForgetsNoField(t *testing.T) {
 		"Machine.began": "for the report", "Machine.from": "for the report", "Machine.report": "for the reader",
 		"Machine.alive": "for the notice; set by each survey that uses it", "Machine.told": "checked below",
 		"Machine.sequences.try.report": "a place in the report", "Machine.leaving.report": "a place in the report",
+		"Machine.remnants.report": "a place in the report",
 	}
 	keyOf := func(m *Machine) string {
 		k := key{now: epoch, rank: func(pid int) int { return pid }}

@@ -37,13 +37,6 @@ type attempt struct {
 	report int
 }
 
-// A leaver is the group of a hook that was cut while it ran.
-type leaver struct {
-	pid    int
-	killAt time.Time // zero once it was killed
-	report int
-}
-
 func hookID(plan *Plan, list string, service, n int) ID {
 	id := list + "/" + strconv.Itoa(n)
 	if service != container {
@@ -194,9 +187,10 @@ func (m *Machine) hookSpawned(q *sequence, pid int) {
 // hookReaped takes the death of a running or leaving hook's process, and
 // reports whether it was one.
 func (m *Machine) hookReaped(x reaper.Exit) bool {
-	for i := range m.leaving {
-		if m.leaving[i].pid == x.PID {
+	for i, l := range m.leaving {
+		if l.pid == x.PID {
 			m.leaving = append(m.leaving[:i:i], m.leaving[i+1:]...)
+			m.leave(remnant{group: l.pid, killAt: l.killAt, report: l.report})
 			return true
 		}
 	}
@@ -206,6 +200,7 @@ func (m *Machine) hookReaped(x reaper.Exit) bool {
 			continue
 		}
 		told := !q.try.killAt.IsZero() || m.report.Hooks[q.try.report].Killed
+		m.leave(remnant{group: x.PID, killAt: q.try.killAt, report: q.try.report})
 		q.try.pid, q.try.killAt = 0, time.Time{}
 		switch {
 		case told:
@@ -260,6 +255,7 @@ func (m *Machine) closeHook(q *sequence) {
 // dueHooks ends sleeps, starts further tries, and tells or kills commands
 // whose time is over.
 func (m *Machine) dueHooks() {
+	m.dueRemnants()
 	for i := range m.leaving {
 		if m.passed(m.leaving[i].killAt) {
 			m.killLeaver(i)
@@ -285,56 +281,6 @@ func (m *Machine) dueHooks() {
 			m.try(q)
 		}
 	}
-}
-
-// tellGroup tells a hook's group to leave, and looks who is in it: they are not
-// to be told again, those who join it later are.
-func (m *Machine) tellGroup(pid int) {
-	m.do(Send{To: reaper.Group(pid), Signal: signals.TERM})
-	m.toldGroups = append(m.toldGroups, pid)
-	m.look()
-}
-
-// killLeaver kills the group of a hook that was cut, unless it has been.
-func (m *Machine) killLeaver(i int) {
-	l := &m.leaving[i]
-	if l.killAt.IsZero() {
-		return
-	}
-	l.killAt = time.Time{}
-	m.report.Hooks[l.report].Killed = true
-	m.do(Send{To: reaper.Group(l.pid), Signal: signals.KILL})
-}
-
-// cutHooks ends every list under way, because the phase is over. A command
-// that runs is told to leave; one that was told before is killed, and so is
-// any where nothing follows in which it could leave.
-func (m *Machine) cutHooks(last bool) {
-	for i := range m.sequences {
-		q := &m.sequences[i]
-		if q.try.id == "" {
-			continue
-		}
-		r := &m.report.Hooks[q.try.report]
-		r.Ended, r.Err = m.now, "cut"
-		m.note(Entry{Level: Warn, Message: "hook cut", Hook: r.Name, Took: m.now.Sub(r.Began)})
-		if q.try.pid == 0 {
-			continue
-		}
-		l := leaver{pid: q.try.pid, report: q.try.report}
-		told := !q.try.killAt.IsZero()
-		if !r.Killed {
-			l.killAt = m.now.Add(leavingTime)
-		}
-		m.leaving = append(m.leaving, l)
-		switch {
-		case told || last:
-			m.killLeaver(len(m.leaving) - 1)
-		case !r.Killed:
-			m.tellGroup(l.pid)
-		}
-	}
-	m.sequences = nil
 }
 
 // hookOf returns the list whose hook answers to id.

@@ -85,7 +85,8 @@ func (w *world) checkKill(p *process) {
 		return
 	}
 	by := p
-	if p.id == "" {
+	left := p.hookGroup && p.told > 0 // of a hook's group, and told with it
+	if p.id == "" && !left {
 		by = w.leader(p) // it can only have been reached by its group
 	}
 	since := w.now.Sub(by.toldAt)
@@ -98,7 +99,7 @@ func (w *world) checkKill(p *process) {
 		w.breach("KILL to %q with no grace period set", p.name)
 	case by.service < 0 && since < leavingTime && w.phase == w.m.phase && w.now.Before(w.m.end):
 		w.breach("KILL to hook %q %v after it was told", p.name, since)
-	case by.id == "":
+	case by.id == "" && !left:
 		w.breach("KILL to stray %q outside the kill phase", p.name)
 	}
 }

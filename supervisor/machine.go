@@ -22,6 +22,7 @@ type Machine struct {
 	services  []service
 	sequences []sequence       // lists of hooks under way
 	leaving   []leaver         // hooks that were told to leave
+	remnants  []remnant        // of hooks that were told to leave
 	kept      []signals.Signal // forwarded once the service exists
 	stage     int              // how far the phase has come with its lists of hooks
 
@@ -151,6 +152,9 @@ func (m *Machine) Deadline() (at time.Time, ok bool) {
 	}
 	for i := range m.leaving {
 		at = earliest(at, m.leaving[i].killAt)
+	}
+	for i := range m.remnants {
+		at = earliest(at, m.remnants[i].killAt)
 	}
 	for i := range m.services {
 		s := &m.services[i]

@@ -25,6 +25,7 @@ func (m *Machine) surveyed(ev Surveyed) {
 	m.blind = ev.Blind
 	if ev.Blind {
 		m.groups, m.toldGroups = nil, nil
+		m.remnants = nil
 		m.surveyedBlind()
 		return
 	}
@@ -37,11 +38,13 @@ func (m *Machine) surveyed(ev Surveyed) {
 		}
 	}
 	m.shellRule()
+	m.collect()
 	told := make(map[stray]int, len(m.alive))
 	for _, p := range m.alive {
 		m.meet(p, told)
 	}
 	m.told, m.groups, m.toldGroups = told, nil, nil
+	m.forgetRemnants()
 	switch {
 	case m.phase != Terminate && m.phase != Kill:
 	case len(m.alive) == 0 && !m.deathDue(ev.Strays):
@@ -77,6 +80,7 @@ func (m *Machine) meet(p reaper.Stray, told map[stray]int) {
 		known, told[key] = true, unreported
 	}
 	switch {
+	case m.killRemnant(p, told):
 	case m.phase == Kill:
 		if !known {
 			told[key] = m.reportStray(p, 0)
