@@ -116,6 +116,7 @@ type box struct {
 type place struct {
 	pid1   bool
 	mother bool     // the init's parent is neither PID 1 nor us
+	proxy  bool     // whoever started the init has made it a subreaper
 	tty    bool     // a terminal that is controlling, and stdin, stdout and stderr
 	deaf   bool     // stderr's reader has gone
 	full   bool     // stdout and stderr are pipes that are full and not read
@@ -137,6 +138,9 @@ func start(t *testing.T, at place, argv ...string) *box {
 	}
 	if at.mother {
 		argv = append([]string{helper, "mother"}, argv...)
+	}
+	if at.proxy {
+		argv = append([]string{helper, "proxy"}, argv...)
 	}
 	cmd := exec.Command(helper, append([]string{"stage"}, argv...)...)
 	cmd.Env = append([]string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C", "HOME=/"}, at.env...)
@@ -213,7 +217,7 @@ func (b *box) await(cmd *exec.Cmd, status *os.File, stageOver chan struct{}) {
 		close(b.over)
 	}
 	_ = cmd.Wait() // the exit code is looked at
-	if b.pid1 {
+	if !b.gone() {
 		b.status = cmd.ProcessState.Sys().(syscall.WaitStatus)
 		close(b.over)
 	}
@@ -238,14 +242,18 @@ func (b *box) ends() string {
 // to hang for ever. We may take as long as anything else.
 func (b *box) endsOrHangs() string {
 	b.t.Helper()
-	patience := 2 * time.Second
-	if b.ours {
-		patience = limit
-	}
-	if b.staysFor(patience) {
+	if b.staysFor(b.patience()) {
 		return "hangs"
 	}
 	return b.ends()
+}
+
+// patience is how long to wait for what a peer may never do, and we do.
+func (b *box) patience() time.Duration {
+	if b.ours {
+		return limit
+	}
+	return 2 * time.Second
 }
 
 // staysFor reports whether the init is still there after d.
@@ -297,11 +305,11 @@ func (b *box) kill(pid int, sig syscall.Signal) {
 }
 
 // until polls for what the kernel does not tell.
-func (b *box) until(what string, true func() bool) {
+func (b *box) until(what string, holds func() bool) {
 	b.t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(limit); !true(); <-tick.C {
+	for deadline := time.Now().Add(limit); !holds(); <-tick.C {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("waited %v until %s; out %q, err %q", limit, what, b.out, b.err)
 		}
@@ -384,10 +392,23 @@ func openTerminal(t *testing.T) (master, terminal *os.File) {
 	if err == nil {
 		terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
 	}
+	if err == nil {
+		err = keepOutput(terminal)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return master, terminal
+}
+
+// keepOutput keeps what has been printed and not yet read when Ctrl-C comes.
+func keepOutput(terminal *os.File) error {
+	mode, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	mode.Lflag |= unix.NOFLSH
+	return unix.IoctlSetTermios(int(terminal.Fd()), unix.TCSETS, mode)
 }
 
 // A text is what has been printed so far.
@@ -427,25 +448,30 @@ func (x *text) String() string {
 // await waits until s has been printed.
 func (x *text) await(s string) {
 	x.t.Helper()
-	if !x.reaches(func(content string) bool { return strings.Contains(content, s) }) {
+	if !x.reaches(limit, s) {
 		x.t.Fatalf("%q did not come in %v, but %q", s, limit, x)
 	}
+}
+
+// reaches reports whether s has been printed, at the latest after so long.
+func (x *text) reaches(within time.Duration, s string) bool {
+	return x.becomes(within, func() bool { return strings.Contains(x.content.String(), s) })
 }
 
 // all waits until nothing more can come, and returns it.
 func (x *text) all() string {
 	x.t.Helper()
-	if !x.reaches(func(string) bool { return x.ended }) {
+	if !x.becomes(limit, func() bool { return x.ended }) {
 		x.t.Fatalf("the output did not end in %v; it is %q", limit, x)
 	}
 	return x.String()
 }
 
-func (x *text) reaches(enough func(string) bool) bool {
-	deadline := time.After(limit)
+func (x *text) becomes(within time.Duration, holds func() bool) bool {
+	deadline := time.After(within)
 	for {
 		x.mu.Lock()
-		ok, changed := enough(x.content.String()), x.changed
+		ok, changed := holds(), x.changed
 		x.mu.Unlock()
 		if ok {
 			return true

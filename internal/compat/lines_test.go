@@ -40,7 +40,7 @@ var commandLines = []row{
 	{peer: "tini", name: "-e hexadecimal", args: "-e 0x3 true", where: asChild, story: texts},
 	{peer: "tini", name: "-e a blank", args: "|-e| |true", where: asChild, story: texts},
 	{peer: "tini", name: "-e enormous", args: "-e 99999999999999999999 true", where: asChild, story: texts},
-	{peer: "tini", name: "-e empty", args: "|-e||sh|-c|exit 3", story: outcome},
+	{peer: "tini", name: "-e empty", args: "|-e||--|sh|-c|exit 3", story: outcome},
 	{peer: "tini", name: "-e with a blank before", args: "|-e| 3|--|sh|-c|exit 3", story: outcome},
 	{peer: "tini", name: "-e with a plus", args: "|-e|+3|--|sh|-c|exit 3", story: outcome},
 	{peer: "tini", name: "-e stuck to its value", args: "|-e3|--|sh|-c|exit 3", story: outcome},

@@ -46,7 +46,7 @@ var lives = []row{
 	{peer: "dumb-init", name: "orphan of its group, strays switched off", args: "|--" + lingering, where: asChild, at: place{env: []string{off}}, story: leaves,
 		differs: "switched off is off: nobody is told", ours: leftAlone},
 
-	{peer: "tini", name: "orphan comes to us, -s", args: "|-s|--|sh|-c|sleep 300 & echo ready; exec cat", story: parent},
+	{peer: "tini", name: "orphan comes to us, -s", args: "|-s|--|sh|-c|(sleep 300 & echo ready); exec cat", story: parent},
 	{peer: "tini", name: "orphan comes to us, TINI_SUBREAPER", args: orphan, at: place{env: []string{"TINI_SUBREAPER=0"}}, story: parent},
 	{peer: "tini", name: "orphan comes to PID 1", args: orphan, where: asFirst, story: parent},
 	{peer: "tini", name: "orphan comes to us", args: orphan, where: asChild, story: parent,
@@ -68,10 +68,10 @@ var lives = []row{
 	{peer: "tini", name: "parent dies, -p SIGTERM", args: "-p SIGTERM -- HELPER blocked", where: asChild, at: place{mother: true}, story: bereaved(15)},
 	{peer: "tini", name: "parent dies, -p SIGHUP -g", args: "-gp SIGHUP -- HELPER blocked", where: asChild, at: place{mother: true}, story: bereaved(1)},
 
-	{peer: "catatonit", name: "pause ends at TERM", args: "-P", story: pauses(syscall.SIGTERM)},
-	{peer: "catatonit", name: "pause ends at INT", args: "-P", story: pauses(syscall.SIGINT)},
-	{peer: "catatonit", name: "pause ignores the rest", args: "-P", story: pauses(syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGQUIT, syscall.SIGALRM, syscall.SIGTERM)},
-	{peer: "catatonit", name: "pause runs no program", args: "-gP -- echo a", story: pauses(syscall.SIGTERM)},
+	{peer: "catatonit", name: "pause ends at TERM", args: "-P", at: pause, story: pauses(syscall.SIGTERM)},
+	{peer: "catatonit", name: "pause ends at INT", args: "-P", at: pause, story: pauses(syscall.SIGINT)},
+	{peer: "catatonit", name: "pause ignores the rest", args: "-P", at: pause, story: pauses(syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGQUIT, syscall.SIGALRM, syscall.SIGTERM)},
+	{peer: "catatonit", name: "pause runs no program", args: "-gP -- echo a", at: pause, story: pauses(syscall.SIGTERM)},
 
 	{peer: "tini", name: "deaf app is not killed", args: deaf, story: patient},
 	{peer: "dumb-init", name: "deaf app is not killed", args: deaf, story: patient},
@@ -88,8 +88,10 @@ var lives = []row{
 	{peer: "catatonit", name: "KILL of the app", args: "-- HELPER tally", story: killed},
 }
 
+var pause = place{env: []string{"EXEUNT_POST_START=echo ready"}}
+
 const (
-	orphan  = `|--|sh|-c|sleep 300 & echo ready; exec cat`
+	orphan  = `|--|sh|-c|(sleep 300 & echo ready); exec cat`
 	hundred = `|sh|-c|i=0; while [ $i -lt 100 ]; do sh -c 'true & '; i=$((i+1)); done; echo ready; exec cat`
 	three   = `|sh|-c|for i in 1 2 3; do sh -c 'sleep .05 & '; done; echo ready; exec cat`
 	deaf    = `|--|sh|-c|trap '' TERM INT HUP; echo ready; read x; exit 5`
@@ -98,40 +100,39 @@ const (
 // saves is outcome, of an init that does not wait for the last words.
 func saves(b *box) string { return outcome(b) }
 
-// leaves is the outcome, and how many are alive when the init has gone.
+// leaves is the outcome, and how many are alive when the init has gone and
+// they had time to go.
 func leaves(b *box) string {
 	end := b.ends()
+	b.out.reaches(time.Second, "saved")
 	alive := 0
-	for _, pid := range children(b.first) {
-		if s := status(pid, "State"); s != "" && s[0] != 'Z' {
-			alive++
+	b.until("the dead are collected", func() bool {
+		alive = 0
+		for _, pid := range children(b.first) {
+			if s := status(pid, "State"); s != "" && s[0] != 'Z' {
+				alive++
+			}
 		}
-	}
+		return alive == 0 || b.out.String() == ""
+	})
 	return fmt.Sprintf("%s %q, alive %d", end, b.out, alive)
 }
 
-// parent says whose an orphan becomes. The orphan is the app's child, and the
-// app turns into something that does not collect it.
-func parent(b *box) string {
+// parent says whose an orphan becomes.
+func parent(b *box) (whose string) {
 	b.out.await("ready")
 	init, app := b.init(), b.app()
-	list := children(app)
-	if len(list) != 1 {
-		b.t.Fatalf("%d children of the app", len(list))
-	}
-	child := list[0]
-	b.kill(app, syscall.SIGSTOP) // it keeps the init from ending before we have looked
-	of := func() string { return status(child, "PPid") }
-	before := of()
-	b.kill(app, syscall.SIGKILL)
-	b.until("the orphan has another parent", func() bool { return of() != before || status(child, "State") == "" })
-	switch of() {
-	case fmt.Sprint(init):
-		return "the init's"
-	case fmt.Sprint(b.first):
-		return "PID 1's"
-	}
-	return b.ends()
+	b.until("there is an orphan", func() bool {
+		for pid, name := range map[int]string{init: "the init's", b.first: "PID 1's"} {
+			for _, child := range children(pid) {
+				if child != init && child != app && status(child, "Name") == "sleep" {
+					whose = name
+				}
+			}
+		}
+		return whose != ""
+	})
+	return whose
 }
 
 // collects waits until the init has no zombies.
@@ -173,7 +174,10 @@ func bereaved(sig int) func(*box) string {
 func pauses(signals ...syscall.Signal) func(*box) string {
 	return func(b *box) string {
 		var init int
-		// It has no app to say that it is ready: wait until it receives.
+		// It has no app to say that it is ready.
+		if b.ours {
+			b.err.await("ready") // from a hook of ours
+		}
 		b.until("it receives TERM", func() bool {
 			init = b.first
 			if list := children(b.first); !b.pid1 && len(list) == 1 {

@@ -73,7 +73,7 @@ func (r row) check(t *testing.T) {
 // dumb-init and catatonit, and against us under that name.
 func TestWeDoWhatThePeersDo(t *testing.T) {
 	var all []row
-	for _, part := range [][]row{commandLines, codes(), signalRows(), lives, inheritances, terminals, defects} {
+	for _, part := range [][]row{commandLines, codes(), signalRows(), lives, inheritances, terminals, defects, published()} {
 		all = append(all, part...)
 	}
 	if len(all) < 150 {

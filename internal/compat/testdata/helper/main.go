@@ -22,6 +22,8 @@ func main() {
 	switch role {
 	case "stage":
 		stage(args)
+	case "prepare":
+		prepare(args)
 	case "mother":
 		mother(args)
 	case "blocked":
@@ -31,7 +33,7 @@ func main() {
 	case "tally":
 		tally()
 	case "patient":
-		tally(syscall.SIGTERM)
+		tally(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGCONT)
 	case "root":
 		must(syscall.Setresuid(0, 0, 0))
 		tally()
@@ -39,6 +41,9 @@ func main() {
 		slow(args)
 	case "who":
 		who()
+	case "proxy":
+		must(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+		must(syscall.Exec(args[0], args, os.Environ()))
 	}
 }
 
@@ -49,14 +54,39 @@ func must(err error) {
 	}
 }
 
-// stage is PID 1 of a fresh namespace. It makes what the settings in HELPER_…
-// ask for and becomes the init, or with HELPER_PID1=no starts it, writes its
-// wait status to descriptor 3, and stays until everybody has gone.
+// stage is PID 1 of a fresh namespace. It becomes the init, or with
+// HELPER_PID1=no starts it, writes its wait status to descriptor 3, and stays
+// until everybody has gone.
 func stage(argv []string) {
-	runtime.LockOSThread()
 	must(syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
 	must(syscall.Mount("proc", "/proc", "proc", 0, ""))
 	syscall.CloseOnExec(3)
+	if os.Getenv("HELPER_PID1") == "" {
+		prepare(argv)
+	}
+	signal.Notify(make(chan os.Signal, 1)) // the terminal's are for the init
+	child, err := os.StartProcess(os.Args[0], append([]string{os.Args[0], "prepare"}, argv...),
+		&os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	must(err)
+	for fd := range 3 {
+		must(syscall.Close(fd))
+	}
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		switch {
+		case err == syscall.ECHILD:
+			return
+		case pid == child.Pid:
+			_, err = fmt.Fprintf(os.NewFile(3, "status"), "%d\n", status)
+			must(err)
+		}
+	}
+}
+
+// prepare makes what the variables HELPER_… ask for and becomes the init.
+func prepare(argv []string) {
+	runtime.LockOSThread()
 	setting := map[string][]string{}
 	var env []string
 	for _, entry := range os.Environ() {
@@ -82,24 +112,30 @@ func stage(argv []string) {
 	for _, fd := range setting["OPEN"] {
 		f, err := os.Open("/dev/zero")
 		must(err)
-		must(unix.Dup2(int(f.Fd()), int(number(fd))))
+		must(unix.Dup3(int(f.Fd()), int(number(fd)), 0)) // high ones: none of the runtime's
 	}
 	var mask unix.Sigset_t
 	for _, sig := range setting["BLOCKED"] {
 		mask.Val[0] |= 1 << (number(sig) - 1)
 	}
 	for _, fd := range setting["CLOSED"] {
-		syscall.Close(int(number(fd)))
-	}
-	if setting["PID1"] != nil {
-		direct(argv, env)
-		return
+		must(syscall.Close(int(number(fd))))
 	}
 	for _, sig := range setting["IGNORED"] {
-		signal.Ignore(syscall.Signal(number(sig)))
+		ignore(number(sig))
 	}
 	must(unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil))
 	must(syscall.Exec(argv[0], argv, env))
+}
+
+// ignore does what os/signal refuses for some signals.
+func ignore(sig uint64) {
+	var action [8]uintptr // the kernel's struct sigaction begins with the handler
+	action[0] = 1         // SIG_IGN
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
+	if errno != 0 {
+		must(errno)
+	}
 }
 
 func number(s string) uint64 {
@@ -108,31 +144,11 @@ func number(s string) uint64 {
 	return n
 }
 
-// direct starts the init as a child of PID 1.
-func direct(argv, env []string) {
-	child, err := os.StartProcess(argv[0], argv, &os.ProcAttr{Env: env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
-	must(err)
-	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
-		f.Close()
-	}
-	for {
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, 0, nil)
-		switch {
-		case err == syscall.ECHILD:
-			return
-		case pid == child.Pid:
-			_, err = fmt.Fprintf(os.NewFile(3, "status"), "%d\n", status)
-			must(err)
-		}
-	}
-}
-
 // mother starts a program and dies when she is killed.
 func mother(argv []string) {
 	_, err := os.StartProcess(argv[0], argv, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
 	must(err)
-	select {}
+	must(syscall.Pause())
 }
 
 // blocked has every signal blocked, so that whatever reaches it stays pending
