@@ -225,6 +225,11 @@ func (w *world) check() {
 			w.breach("nobody looks who is alive")
 		}
 	}
+	for i := range w.procs {
+		if p := &w.procs[i]; m.phase == Terminate && p.alive && p.seen && p.stopped && p.told > 0 && !p.outOfReach {
+			w.breach("%q was told and not continued", p.name)
+		}
+	}
 	w.checkDeadline()
 }
 
@@ -234,12 +239,20 @@ func (w *world) checkDeadline() {
 	if !b.Armed || w.asked.IsZero() {
 		return
 	}
-	if by := b.Schedule(w.asked).Done; w.now.After(by) {
+	if by := w.asked.Add(b.Grace - margin(b.Grace)); w.now.After(by) {
 		w.breach("%v later than the grace period less the margin", w.now.Sub(by))
 	}
 	if by := b.Schedule(w.stopAt).Services; !w.ownEnd && w.m.phase == Stop && w.now.After(by) {
 		w.breach("services live %v longer than they may", w.now.Sub(by))
 	}
+}
+
+// margin is what is to be left of a grace period, by the manual.
+func margin(grace time.Duration) time.Duration {
+	if grace < time.Second {
+		return grace / 5
+	}
+	return min(max(grace/20, 200*time.Millisecond), 3*time.Second)
 }
 
 // finish: said once, in time, with the right code and a whole report.
@@ -287,7 +300,8 @@ func (w *world) checkHookReport(p *process, list []HookReport) {
 
 func (w *world) checkStrayReport(p *process, list []StrayReport) {
 	i := slices.IndexFunc(list, func(s StrayReport) bool { return s.PID == p.pid })
-	withGroup := p.killedWithGroup || !p.killed && (p.hookGroup || w.groupMode(p)) // and its leader is in the report
+	ofHook := p.hookGroup && p.told > 0
+	withGroup := p.killedWithGroup || ofHook || !p.killed && w.groupMode(p) // and its leader is in the report
 	switch {
 	case w.blind || i < 0 && withGroup:
 	case i < 0:
