@@ -29,6 +29,7 @@ type Reaper struct {
 	started   map[int]struct{} // by Start, not yet reaped
 	inherited []int            // descriptors from 3 up that we were given
 	childless bool
+	late      []Exit // reaped before New, not yet yielded
 
 	woken chan struct{} // capacity 1: somebody died
 	look  chan struct{} // capacity 1: the watcher is to look again
@@ -68,6 +69,20 @@ func defaultChildSignal() {
 	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGCHLD), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
 }
 
+// Adopt makes pid, a child that this process had before New, one that Start has
+// made.
+func (r *Reaper) Adopt(pid int) {
+	r.started[pid] = struct{}{}
+	r.lookAgain()
+}
+
+// Mourn has Exited yield, before anything else, the end of a child that was
+// reaped before New. Its number may be somebody else's: it cannot be signalled.
+func (r *Reaper) Mourn(x Exit) {
+	r.late = append(r.late, x)
+	r.wake()
+}
+
 // Exited yields at most limit dead children, our own and inherited ones; each
 // is a zombie until its body returns and is reaped then, also when the body
 // breaks. Should the body panic, the child stays a zombie and is yielded
@@ -76,6 +91,14 @@ func defaultChildSignal() {
 func (r *Reaper) Exited(limit int) iter.Seq[Exit] {
 	return func(yield func(Exit) bool) {
 		n := 0
+		for ; n < limit && len(r.late) > 0; n++ {
+			exit := r.late[0]
+			r.late = r.late[1:]
+			if !yield(exit) {
+				r.wake()
+				return
+			}
+		}
 		for ; n < limit; n++ {
 			exit, err := peek(syscall.WNOHANG)
 			r.childless = err == syscall.ECHILD
