@@ -78,10 +78,7 @@ func (m *Machine) killRemnant(p reaper.Stray, told map[stray]int) bool {
 		return false
 	}
 	m.report.Hooks[m.remnants[i].report].Killed = true
-	if place := m.reportStray(p, signals.TERM); place >= 0 {
-		m.report.Strays[place].Killed = true
-	}
-	told[key] = unlisted
+	told[key] = unreported
 	m.note(Entry{Level: Warn, Message: fmt.Sprintf("left of a hook, killed %q", p.Name), PID: p.PID, Signal: signals.KILL})
 	m.do(Send{To: reaper.Process(p.PID, p.Start), Signal: signals.KILL})
 	return true

@@ -24,6 +24,9 @@ type System struct {
 	Output func(hook string) (*os.File, error)
 	// Log takes each entry of the report; nil drops them.
 	Log func(Entry)
+	// Adopted is the only service's PID if it runs already, or ran; else 0. The
+	// Reaper knows of it.
+	Adopted int
 
 	null     *os.File
 	services int // started so far
@@ -34,7 +37,10 @@ type System struct {
 func (s *System) Spawn(id ID, env []string) (int, error) {
 	for i := range s.Plan.Services {
 		if p := &s.Plan.Services[i]; ID(p.Name) == id {
-			pid, err := s.Reaper.Start(&p.Command)
+			pid, err := s.Adopted, error(nil)
+			if pid == 0 {
+				pid, err = s.Reaper.Start(&p.Command)
+			}
 			if s.services++; s.services == len(s.Plan.Services) {
 				s.Reaper.CloseInherited() // the app's alone from now on
 			}
