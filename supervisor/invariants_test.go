@@ -209,6 +209,8 @@ func (w *world) check() {
 	switch {
 	case m.phase == PreStop && idle, m.phase == PostStop && idle:
 		w.breach("waits although there is nothing to wait for")
+	case w.ints >= 2 && m.phase == PreStop, w.ints >= 3 && m.phase < Kill:
+		w.breach("no hurry after INT number %d", w.ints)
 	case m.phase == Stop && !m.anyAlive():
 		w.breach("waits although no service is left")
 	case m.phase == Run && len(m.services) == 0 && !m.plan.Pause:
@@ -342,7 +344,7 @@ func (w *world) checkCode(code int) {
 		if w.procs[i].alive || late && !w.procs[i].gone && code == byKILL.Shell() {
 			status = byKILL
 		}
-		if code != status.Shell() && !(w.ints >= 3) {
+		if code != status.Shell() {
 			w.breach("exit code %d, want %d of the service", code, status.Shell())
 		}
 	}
