@@ -127,10 +127,11 @@ func reaches(sig int) func(*box) string {
 	return func(b *box) string {
 		b.out.await("ready")
 		init, app := b.init(), b.app()
-		family := append([]int{app}, children(app)...)
-		if len(family) != 3 {
-			b.t.Fatalf("%d processes, want 3", len(family))
-		}
+		var family []int
+		b.until("all three are there", func() bool {
+			family = append([]int{app}, children(app)...)
+			return len(family) == 3
+		})
 		for _, sent := range []int{sig, 64, 63} {
 			b.kill(init, syscall.Signal(sent))
 			b.until("it arrives", func() bool { return has(pending(app), sent) })
