@@ -14,6 +14,7 @@ import (
 
 	"exeunt/internal/compat"
 	"exeunt/internal/config"
+	"exeunt/internal/lean"
 	"exeunt/internal/output"
 	"exeunt/internal/platform"
 	"exeunt/internal/rehearse"
@@ -110,6 +111,11 @@ func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 	if err := platform.DieWith(parent, inv.Plan.DeathSignal); err != nil {
 		return fail(err)
 	}
+	if lean.Main != 0 && lean.Ended {
+		children.Mourn(reaper.Exit{PID: lean.Main, Status: reaper.Status(lean.Status)})
+	} else if lean.Main != 0 {
+		children.Adopt(lean.Main)
+	}
 	reaper.Prewarm(idle)
 	log := newLog(inv)
 	for _, warning := range inv.Warnings {
@@ -117,7 +123,7 @@ func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 	}
 	machine := supervisor.New(inv.Plan)
 	kernel := &supervisor.System{
-		Plan: inv.Plan, Reaper: children, Env: inv.Env, Output: log.Capture, Log: log.Note,
+		Plan: inv.Plan, Reaper: children, Env: inv.Env, Output: log.Capture, Log: log.Note, Adopted: lean.Main,
 	}
 	code = supervisor.Drive(machine, kernel, supervisor.Inputs{Dead: children.Woken(), Signals: received})
 	report := machine.Report()

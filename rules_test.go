@@ -101,6 +101,7 @@ func TestDecisionsHaveNeitherClockNorConcurrency(t *testing.T) {
 // not named may import the core, and main everything.
 var arrows = map[string][]string{
 	"internal/entry": {},
+	"internal/lean":  {"internal/entry"},
 	"signals":        {"internal/entry"},
 	"hooks":          {"signals"},
 	"reaper":         {"internal/entry", "signals"},

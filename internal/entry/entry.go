@@ -71,6 +71,20 @@ var Pipe int
 // after Pending was set.
 var Pending uint64
 
+// Taken are the first TakenCount signals that arrived: package lean took them
+// before the runtime began. They come
+// first in the pipe.
+var Taken [16]Record
+
+// TakenCount is how many of Taken are there.
+var TakenCount int
+
+// Unkept are the signals, bit n-1 for signal n, of which the kernel does not keep
+// those that arrive between the ELF entry and init as they are: HUP, INT, QUIT,
+// TERM, of which only Pending tells, the faults and the runtime's own. CHLD is
+// not among them.
+const Unkept = 0x3_c440_c4ff
+
 // A Record is the beginning of a siginfo_t (sigaction(2)), as the handler
 // writes it to the pipe. A Signal of 0 says only that Pending was set.
 type Record struct {

@@ -39,6 +39,9 @@ func init() {
 	if Handlers = openPipe(); Handlers {
 		pid, _ := rawSyscall(sysGetpid, 0, 0, 0)
 		self = int32(pid)
+		for i := range min(TakenCount, len(Taken)) {
+			rawSyscall(sysWrite, uintptr(writeEnd), uintptr(unsafe.Pointer(&Taken[i])), unsafe.Sizeof(Taken[i]))
+		}
 		for sig := uintptr(1); sig <= 64; sig++ {
 			if sig != chld && sig != kill && sig != stop {
 				takeOver(sig)

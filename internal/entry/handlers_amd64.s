@@ -25,20 +25,27 @@ GLOBL keep<>(SB), NOPTR, $32
 
 // All but ILL TRAP ABRT BUS FPE SEGV STKFLT SYS (faults) and
 // CHLD URG PROF 32 33 34 (the runtime's).
-DATA putoff<>+0(SB)/8, $0xfffffffc3bbe7b07
-GLOBL putoff<>(SB), NOPTR|RODATA, $8
+#define PUTOFF $0xfffffffc3bbe7b07
+
+DATA all<>+0(SB)/8, $-1
+GLOBL all<>(SB), NOPTR|RODATA, $8
 
 GLOBL scratch<>(SB), NOPTR, $32
 GLOBL empty<>(SB), NOPTR|RODATA, $24
 
 // The ELF entry. The stack pointer is not touched: the arguments are there.
 TEXT ·start(SB),NOSPLIT|NOFRAME,$0
-	XORL	DI, DI			// SIG_BLOCK
-	LEAQ	putoff<>(SB), SI
+	MOVL	$2, DI			// SIG_SETMASK
+	LEAQ	all<>(SB), SI
 	LEAQ	·Mask(SB), DX
 	MOVL	$8, R10
 	MOVL	$SYS_rt_sigprocmask, AX
 	SYSCALL
+	JMP	·begin(SB)
+
+// Where package lean, whose ELF entry takes the place of start, joins in: every
+// signal is blocked, Mask is noted, the stack pointer is as it was.
+TEXT ·begin(SB),NOSPLIT|NOFRAME,$0
 	MOVL	$64, BX
 action:
 	MOVL	BX, DI
@@ -80,6 +87,15 @@ open:
 	DECL	BX
 	JGE	descriptor
 	MOVB	$1, ·Known(SB)
+	MOVQ	PUTOFF, AX
+	ORQ	·Mask(SB), AX
+	MOVQ	AX, scratch<>(SB)
+	MOVL	$2, DI			// SIG_SETMASK
+	LEAQ	scratch<>(SB), SI
+	XORL	DX, DX
+	MOVL	$8, R10
+	MOVL	$SYS_rt_sigprocmask, AX
+	SYSCALL
 	XORL	DX, DX			// no function to register with atexit(3)
 	JMP	_rt0_amd64_linux(SB)
 

@@ -24,20 +24,27 @@ GLOBL keep<>(SB), NOPTR, $32
 
 // All but ILL TRAP ABRT BUS FPE SEGV STKFLT SYS (faults) and
 // CHLD URG PROF 32 33 34 (the runtime's).
-DATA putoff<>+0(SB)/8, $0xfffffffc3bbe7b07
-GLOBL putoff<>(SB), NOPTR|RODATA, $8
+#define PUTOFF $0xfffffffc3bbe7b07
+
+DATA all<>+0(SB)/8, $-1
+GLOBL all<>(SB), NOPTR|RODATA, $8
 
 GLOBL scratch<>(SB), NOPTR, $32
 GLOBL empty<>(SB), NOPTR|RODATA, $24
 
 // The ELF entry. The stack pointer is not touched: the arguments are there.
 TEXT ·start(SB),NOSPLIT|NOFRAME,$0
-	MOVD	$0, R0			// SIG_BLOCK
-	MOVD	$putoff<>(SB), R1
+	MOVD	$2, R0			// SIG_SETMASK
+	MOVD	$all<>(SB), R1
 	MOVD	$·Mask(SB), R2
 	MOVD	$8, R3
 	MOVD	$SYS_rt_sigprocmask, R8
 	SVC
+	B	·begin(SB)
+
+// Where package lean, whose ELF entry takes the place of start, joins in: every
+// signal is blocked, Mask is noted, the stack pointer is as it was.
+TEXT ·begin(SB),NOSPLIT|NOFRAME,$0
 	MOVD	$64, R20
 action:
 	MOVD	R20, R0
@@ -88,6 +95,15 @@ open:
 	BGE	descriptor
 	MOVD	$1, R4
 	MOVB	R4, ·Known(SB)
+	MOVD	·Mask(SB), R4
+	ORR	PUTOFF, R4, R4
+	MOVD	R4, scratch<>(SB)
+	MOVD	$2, R0			// SIG_SETMASK
+	MOVD	$scratch<>(SB), R1
+	MOVD	$0, R2
+	MOVD	$8, R3
+	MOVD	$SYS_rt_sigprocmask, R8
+	SVC
 	MOVD	$0, R0			// no function to register with atexit(3)
 	B	_rt0_arm64_linux(SB)
 

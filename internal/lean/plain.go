@@ -1,0 +1,152 @@
+//go:build amd64 || arm64
+
+package lean
+
+import "unsafe"
+
+// A personality is the init as which we behave: package compat has the whole
+// of it, and what is here must not differ.
+type personality uint8
+
+const (
+	exeunt personality = iota
+	tini
+	dumbInit
+	catatonit
+)
+
+// A text is a NUL-terminated string of the kernel's.
+type text = unsafe.Pointer
+
+// A start is all that the child needs, and who we are.
+var (
+	as   personality
+	argv unsafe.Pointer // of the program
+	envp unsafe.Pointer
+	path unsafe.Pointer // the value of PATH, or nil
+)
+
+// plain reads the command line and the environment that are on the stack as
+// execve(2) laid them out, and reports whether they ask for nothing but to run
+// a program. It may say no where yes were right, never the reverse.
+//
+//go:nosplit
+func plain(stack unsafe.Pointer) bool {
+	argc := *(*uintptr)(stack)
+	args := unsafe.Add(stack, word)
+	if argc < 2 || !named(at(args, 0)) {
+		return false
+	}
+	first := uintptr(1)
+	if is(at(args, 1), "--") {
+		first = 2
+	} else if asVerb(at(args, 1)) || takesAway(args) {
+		return false
+	}
+	if first >= argc || *(*byte)(at(args, first)) == 0 || first == 1 && *(*byte)(at(args, 1)) == '-' {
+		return false
+	}
+	argv, envp = unsafe.Add(args, first*word), unsafe.Add(args, (argc+1)*word)
+	return environment()
+}
+
+// named finds out by which name we were started (compat.Named).
+//
+//go:nosplit
+func named(arg0 text) bool {
+	name := arg0
+	for p := arg0; *(*byte)(p) != 0; p = unsafe.Add(p, 1) {
+		if *(*byte)(p) == '/' {
+			name = unsafe.Add(p, 1)
+		}
+	}
+	switch {
+	case is(name, "tini"), is(name, "tini-static"), is(name, "docker-init"):
+		as = tini
+	case is(name, "dumb-init"):
+		as = dumbInit
+	case is(name, "catatonit"):
+		as = catatonit
+	}
+	return *(*byte)(name) != 0
+}
+
+// asVerb reports whether a first word may mean something other than a program.
+//
+//go:nosplit
+func asVerb(arg text) bool {
+	return as == exeunt && (is(arg, "run") || is(arg, "rehearse") || is(arg, "version") || is(arg, "help") ||
+		is(arg, "check") || is(arg, "timeline") || is(arg, "status") || is(arg, "start") || is(arg, "stop") ||
+		is(arg, "restart") || is(arg, "signal") || is(arg, "prestop") || is(arg, "probe") || is(arg, "copy") ||
+		is(arg, "convert"))
+}
+
+// takesAway reports whether one of the program's own words may be taken from
+// it, as tini and catatonit do with "--" (package compat, unpermuted).
+//
+//go:nosplit
+func takesAway(args unsafe.Pointer) bool {
+	if as != tini && as != catatonit {
+		return false
+	}
+	for i := uintptr(1); at(args, i) != nil; i++ {
+		if is(at(args, i), "--") {
+			return true
+		}
+	}
+	return false
+}
+
+// environment looks for variables that decide something, and for PATH, of which
+// the first counts, as for getenv(3).
+//
+//go:nosplit
+func environment() bool {
+	for i := uintptr(0); at(envp, i) != nil; i++ {
+		entry := at(envp, i)
+		switch *(*byte)(entry) {
+		case 'P':
+			if path == nil && begins(entry, "PATH=") {
+				path = unsafe.Add(entry, len("PATH="))
+			}
+		case 'E':
+			if begins(entry, "EXEUNT_") {
+				return false
+			}
+		case 'L':
+			if begins(entry, "LISTEN_PID=") { // it is to be rewritten
+				return false
+			}
+		case 'T', 'D', 'C':
+			if as != exeunt && (begins(entry, "TINI_KILL_PROCESS_GROUP") || begins(entry, "TINI_VERBOSITY") ||
+				begins(entry, "DUMB_INIT_") || begins(entry, "CATATONIT_")) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+const word = unsafe.Sizeof(uintptr(0))
+
+// at is the element of a list of pointers.
+//
+//go:nosplit
+func at(list unsafe.Pointer, i uintptr) text {
+	return *(*unsafe.Pointer)(unsafe.Add(list, i*word))
+}
+
+//go:nosplit
+func begins(s text, with string) bool {
+	for i := 0; i < len(with); i++ {
+		if *(*byte)(unsafe.Add(s, i)) != with[i] {
+			return false
+		}
+	}
+	return true
+}
+
+//go:nosplit
+func is(s text, want string) bool {
+	return begins(s, want) && *(*byte)(unsafe.Add(s, len(want))) == 0
+}
