@@ -2,7 +2,6 @@ package compat
 
 import (
 	"bufio"
-	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -16,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 var (
@@ -27,44 +24,49 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "16"); err != nil { // most of a story is waiting
-		panic(err)
-	}
-	os.Exit(withPrograms(m))
-}
-
-// withPrograms builds what the tests run: $EXEUNT_BINARY, or exeunt as it is
-// released, and the helper.
-func withPrograms(m *testing.M) int {
-	var err error
-	if ours, err = os.MkdirTemp("", "exeunt-compat-"); err == nil {
-		defer os.RemoveAll(ours)
-		err = os.Chmod(ours, 0o755) // for the inits that run as another user
-	}
-	helper = filepath.Join(ours, "helper")
-	exeunt := os.Getenv("EXEUNT_BINARY")
-	if exeunt == "" && err == nil {
-		exeunt = filepath.Join(ours, "exeunt")
-		args := []string{"-o", exeunt}
-		if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
-			args = append(args, "-ldflags", "-E exeunt/internal/entry.start")
-		}
-		err = build(append(args, "../..")...)
-	}
+	err := flag.Set("test.parallel", "16") // most of a story is waiting
 	if err == nil {
-		err = build("-o", helper, "./testdata/helper")
-	}
-	for _, name := range []string{"tini", "docker-init", "dumb-init", "catatonit"} {
-		if err == nil {
-			err = os.Symlink(exeunt, filepath.Join(ours, name))
-		}
+		ours, err = os.MkdirTemp("", "exeunt-compat-")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
+		os.Exit(1)
 	}
-	return m.Run()
+	code := m.Run()
+	os.RemoveAll(ours)
+	os.Exit(code)
 }
+
+// programs builds what stories run: exeunt as it is released (or takes
+// $EXEUNT_BINARY), under each name, and the helper.
+var programs = sync.OnceValue(func() error {
+	// For inits that run as another user.
+	if err := os.Chmod(ours, 0o755); err != nil {
+		return err
+	}
+	helper = filepath.Join(ours, "helper")
+	builds := [][]string{{"-o", helper, "./testdata/helper"}}
+	exeunt := os.Getenv("EXEUNT_BINARY")
+	if exeunt == "" {
+		exeunt = filepath.Join(ours, "exeunt")
+		release := []string{"-o", exeunt, "../.."}
+		if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
+			release = append([]string{"-ldflags", "-E exeunt/internal/entry.start"}, release...)
+		}
+		builds = append(builds, release)
+	}
+	for _, args := range builds {
+		if err := build(args...); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"tini", "docker-init", "dumb-init", "catatonit"} {
+		if err := os.Symlink(exeunt, filepath.Join(ours, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+})
 
 func build(args ...string) error {
 	cmd := exec.Command("go", append([]string{"build"}, args...)...)
@@ -129,6 +131,9 @@ func start(t *testing.T, at place, argv ...string) *box {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		lack(t, "root is needed for a PID namespace")
+	}
+	if err := programs(); err != nil {
+		t.Fatal(err)
 	}
 	b := &box{t: t, pid1: at.pid1, ours: filepath.Dir(argv[0]) == ours, dir: t.TempDir(), out: newText(t), err: newText(t), over: make(chan struct{})}
 	argv = slices.Clone(argv)
@@ -363,130 +368,4 @@ func list(set uint64) string {
 		}
 	}
 	return "[" + strings.Join(numbers, " ") + "]"
-}
-
-func pipe(t *testing.T) (r, w *os.File) {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r, w
-}
-
-// fill writes to a pipe until it is full.
-func fill(t *testing.T, w *os.File) {
-	t.Helper()
-	size, err := unix.FcntlInt(w.Fd(), unix.F_GETPIPE_SZ, 0)
-	if err == nil {
-		_, err = w.Write(make([]byte, size))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func openTerminal(t *testing.T) (master, terminal *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	}
-	if err == nil {
-		err = keepOutput(terminal)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return master, terminal
-}
-
-// keepOutput keeps what has been printed and not yet read when Ctrl-C comes.
-func keepOutput(terminal *os.File) error {
-	mode, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
-	if err != nil {
-		return err
-	}
-	mode.Lflag |= unix.NOFLSH
-	return unix.IoctlSetTermios(int(terminal.Fd()), unix.TCSETS, mode)
-}
-
-// A text is what has been printed so far.
-type text struct {
-	t       *testing.T
-	mu      sync.Mutex
-	content bytes.Buffer
-	changed chan struct{} // closed and replaced at each change
-	ended   bool
-}
-
-func newText(t *testing.T) *text { return &text{t: t, changed: make(chan struct{})} }
-
-func (x *text) follow(r *os.File) {
-	defer r.Close()
-	chunk := make([]byte, 4096)
-	for {
-		n, err := r.Read(chunk)
-		x.mu.Lock()
-		x.content.Write(chunk[:n])
-		x.ended = err != nil
-		close(x.changed)
-		x.changed = make(chan struct{})
-		x.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (x *text) String() string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.content.String()
-}
-
-// await waits until s has been printed.
-func (x *text) await(s string) {
-	x.t.Helper()
-	if !x.reaches(limit, s) {
-		x.t.Fatalf("%q did not come in %v, but %q", s, limit, x)
-	}
-}
-
-// reaches reports whether s has been printed, at the latest after so long.
-func (x *text) reaches(within time.Duration, s string) bool {
-	return x.becomes(within, func() bool { return strings.Contains(x.content.String(), s) })
-}
-
-// all waits until nothing more can come, and returns it.
-func (x *text) all() string {
-	x.t.Helper()
-	if !x.becomes(limit, func() bool { return x.ended }) {
-		x.t.Fatalf("the output did not end in %v; it is %q", limit, x)
-	}
-	return x.String()
-}
-
-func (x *text) becomes(within time.Duration, holds func() bool) bool {
-	deadline := time.After(within)
-	for {
-		x.mu.Lock()
-		ok, changed := holds(), x.changed
-		x.mu.Unlock()
-		if ok {
-			return true
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			return false
-		}
-	}
 }

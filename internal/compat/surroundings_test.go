@@ -173,6 +173,8 @@ var defects = []row{
 	{peer: "tini", name: "SIGCHLD ignored by whoever started it", args: "|-s|--|sh|-c|exit 3", at: place{set: []string{"IGNORED=17"}}, story: within,
 		differs: "tini hangs for ever", ours: "exit 3"},
 	{peer: "dumb-init", name: "SIGCHLD ignored by whoever started it", args: "|--|sh|-c|exit 3", at: place{set: []string{"IGNORED=17"}}, story: within},
+	{peer: "catatonit", name: "SIGCHLD ignored by whoever started it", args: "|--|sh|-c|exit 3", at: place{set: []string{"IGNORED=17"}}, story: within,
+		differs: "catatonit hangs for ever, or has exit code 1", ours: "exit 3"},
 	{peer: "tini", name: "stdin closed", args: "|-s|--|sh|-c|exit 3", at: place{set: []string{"CLOSED=0"}}, story: within,
 		differs: "tini's tcsetpgrp fails, and with it the start", ours: "exit 3"},
 	{peer: "tini", name: "stopped app is told to end", args: "-s -- HELPER tally", story: stopped,
