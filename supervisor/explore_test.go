@@ -292,6 +292,53 @@ func app(name string, after ...string) Service {
 	return Service{Name: name, Essential: true, DependsOn: after}
 }
 
+// Mutants planted in the machine by hand, one at a time, and how many stories
+// (S) and plans of the search (P) failed for it:
+//
+//	services are not killed at their deadline            S 3   P 13
+//	a told stray is forgotten, and told again            S 18  P 10
+//	terminate goes on to post-stop, without kill         S 8   P 6
+//	dependencies are told at once                        S 4   P 3
+//	terminate does not look again                        S 20  P 12
+//	everyone is killed at the services' end              S 9   P 12
+//	a cut hook is not told                               S 2   P 1
+//	a cut hook that was told is told again               S 0   P 5
+//	a deaf hook is never killed                          S 5   P 5
+//	a hook gets KILL at its timeout                      S 5   P 8
+//	a third INT is ignored                               S 1   P 7
+//	a second INT does not hurry                          S 2   P 4
+//	a later TERM does not clip the schedule              S 2   P 10
+//	a service is killed with no grace period set         S 2   P 1
+//	a zombie main counts as gone, its code as 137        S 0   P 1
+//	a service that has gone keeps its timers             S 2   P 12
+//	services that were reaped are signalled              S 42  P 16
+//	post-stop has no end                                 S 5   P 9
+//	stop waits although no service is left               S 40  P 15
+//	a killed service is not in the report                S 2   P 16
+//	no time for stragglers after an end by itself        S 3   P 11
+//	no time for strays with no grace period set          S 2   P 1
+//	as PID 1, KILL only to those whom /proc shows        S 7   P 4
+//	who was told with a group is told again              S 4   P 5
+//	who joins a told group is never told                 S 1   P 2
+//	services that phase 2 did not come to are not told   S 1   P 4
+//	services and hooks are not killed in the kill phase  S 1   P 10
+//	a failed start does not stop what runs               S 3   P 1
+//	a clipped phase leaves its hooks their time          S 1   P 5
+//
+// These change what a run looks like, and nothing that must hold of every run:
+//
+//	stopped processes are not continued                  S 1
+//	who is out of reach is waited for                    S 1
+//	an interactive shell gets no HUP                     S 1
+//	a ladder ends at its first rung                      S 1
+//	a hook is started when its phase is over             S 1
+//	nobody looks when the last child has gone            S 11
+//	hooks for a service that has gone are not skipped    S 1
+//	the shell rule holds for every program               S 5
+//
+// A margin of zero fails the tables of the schedule; an interval that tries for
+// ever keeps stories and search from ending.
+
 // TestEveryInterleaving visits every state of every plan: each process may end
 // at any moment, signals may come at any moment, and time goes on to Deadline
 // or not at all.
