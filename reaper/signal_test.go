@@ -184,20 +184,23 @@ func TestReusedNumberIsNotSignalledWherePidfdIsForbidden(t *testing.T) {
 
 func signalReusedNumber(t *testing.T, r *Reaper) {
 	t.Helper()
-	pid := start(t, r, shell("exec sleep 1000"))
-	then := startedAt(t, pid)
-	if err := r.Signal(Process(pid, then), signals.KILL, false); err != nil {
-		t.Fatal(err)
-	}
-	if status := collect(t, r, pid); status != 9 {
-		t.Fatalf("the right one was not killed: %#x", uint32(status))
-	}
-	if err := r.Signal(Process(pid, then), signals.KILL, false); err != nil {
-		t.Errorf("nobody has the number: %v", err)
-	}
-	// The next process gets the number after the last one. Threads of ours can
-	// take it before, and a start time has a resolution of 10 ms.
-	wait(t, "the number is taken again by a later process", func() bool {
+	Prewarm(8) // threads take numbers too
+	var pid int
+	var then uint64
+	// The next process gets the number after the last one, unless it is taken.
+	// A start time has a resolution of 10 ms, so it may take several tries.
+	wait(t, "a number is another's at another time", func() bool {
+		pid = start(t, r, shell("exec sleep 1000"))
+		then = startedAt(t, pid)
+		if err := r.Signal(Process(pid, then), signals.KILL, false); err != nil {
+			t.Fatal(err)
+		}
+		if status := collect(t, r, pid); status != 9 {
+			t.Fatalf("the right one was not killed: %#x", uint32(status))
+		}
+		if err := r.Signal(Process(pid, then), signals.KILL, false); err != nil {
+			t.Fatalf("nobody has the number: %v", err)
+		}
 		last := []byte(strconv.Itoa(pid - 1))
 		if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", last, 0); err != nil {
 			t.Fatal(err)
