@@ -50,6 +50,9 @@ func startDockerd(t *testing.T) *dockerd {
 	output := d.err.pipe()
 	command.Stdout, command.Stderr = output, output
 	command.Env = environment()
+	// --bridge none deletes docker0: in a network of its own that is not the
+	// bridge of the machine's engine.
+	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}

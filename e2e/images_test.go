@@ -142,7 +142,7 @@ func buildExample(base string) (string, error) {
 		return "", err
 	}
 	tag := "exeunt-e2e-example:" + strings.ReplaceAll(base, ":", "-")
-	return tag, quiet("docker", "build", "-f", "../Dockerfile.example", "-t", tag,
+	return tag, quiet("docker", "build", "--network", "none", "-f", "../Dockerfile.example", "-t", tag,
 		"--build-arg", "BUILDER="+builder, "--build-arg", "BASE="+base, "..")
 }
 
