@@ -97,7 +97,7 @@ func peer(t *testing.T, name string) string {
 }
 
 // limit is how long anything may take that has no figure of its own.
-const limit = 30 * time.Second
+const limit = 6 * time.Second
 
 // A box is one init in a fresh PID namespace: PID 1 of it, or a child of PID 1.
 type box struct {
@@ -295,14 +295,14 @@ func (b *box) init() int {
 // app is the PID of the init's child out here.
 func (b *box) app() int { return b.only(b.init()) }
 
-// only is the first child of pid. The kernel's list may miss one while others
-// come and go (proc_pid_task_children(5)).
+// only is the oldest child of pid. The kernel's list is in no order, and may
+// miss one while others come and go (proc_pid_task_children(5)).
 func (b *box) only(pid int) (child int) {
 	b.t.Helper()
 	b.until("there is a child", func() bool {
 		list := children(pid)
 		if len(list) > 0 {
-			child = list[0]
+			child = slices.Min(list)
 		}
 		return child != 0
 	})

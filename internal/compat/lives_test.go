@@ -2,7 +2,6 @@ package compat
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -174,7 +173,8 @@ func bereaved(sig int) func(*box) string {
 func pauses(signals ...syscall.Signal) func(*box) string {
 	return func(b *box) string {
 		var init int
-		// It has no app to say that it is ready.
+		// It has no app to say that it is ready. A peer is when it blocks TERM,
+		// which the helper that becomes the peer does not.
 		if b.ours {
 			b.err.await("ready") // from a hook of ours
 		}
@@ -183,10 +183,9 @@ func pauses(signals ...syscall.Signal) func(*box) string {
 			if list := children(b.first); !b.pid1 && len(list) == 1 {
 				init = list[0]
 			}
-			if exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", init)); exe == helper {
-				return false
-			}
-			return receives(init, int(syscall.SIGTERM))
+			var blocked uint64
+			_, _ = fmt.Sscanf(status(init, "SigBlk"), "%x", &blocked) // empty is none
+			return b.ours && (b.pid1 || init != b.first) || has(blocked, int(syscall.SIGTERM))
 		})
 		for i, sig := range signals {
 			b.kill(init, sig)
@@ -196,15 +195,6 @@ func pauses(signals ...syscall.Signal) func(*box) string {
 		}
 		return outcome(b)
 	}
-}
-
-// receives reports whether a process blocks or catches a signal: either way it
-// is not lost.
-func receives(pid, sig int) bool {
-	var blocked, caught uint64
-	_, _ = fmt.Sscanf(status(pid, "SigBlk"), "%x", &blocked) // empty is none
-	_, _ = fmt.Sscanf(status(pid, "SigCgt"), "%x", &caught)
-	return has(blocked|caught, sig)
 }
 
 // patient sends stop signals that the app ignores.
