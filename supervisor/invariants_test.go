@@ -80,7 +80,7 @@ func (w *world) checkKill(p *process) {
 	if w.ints >= 3 || zero && w.m.phase >= Stop || p.killed {
 		return
 	}
-	if w.m.phase == Kill {
+	if w.m.phase == Kill || w.phase == Kill { // which may have ended within the step
 		w.checkKillPhase(p)
 		return
 	}
@@ -97,7 +97,7 @@ func (w *world) checkKill(p *process) {
 		w.breach("KILL to %q %v after it was told, %v before its time", p.name, since, w.killTime(by).Sub(w.now))
 	case by.service >= 0 && w.killTime(by).IsZero() && !armed:
 		w.breach("KILL to %q with no grace period set", p.name)
-	case by.service < 0 && since < leavingTime && w.phase == w.m.phase && w.now.Before(w.m.end):
+	case by.service < 0 && since < leavingTime && !(w.blind && left) && w.phase == w.m.phase && w.now.Before(w.m.end):
 		w.breach("KILL to hook %q %v after it was told", p.name, since)
 	case by.id == "" && !left:
 		w.breach("KILL to stray %q outside the kill phase", p.name)
