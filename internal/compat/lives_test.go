@@ -2,6 +2,7 @@ package compat
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -173,8 +174,7 @@ func bereaved(sig int) func(*box) string {
 func pauses(signals ...syscall.Signal) func(*box) string {
 	return func(b *box) string {
 		var init int
-		// It has no app to say that it is ready. A peer is when it blocks TERM,
-		// which the helper that becomes the peer does not.
+		// It has no app to say that it is ready. A peer is when it blocks TERM.
 		if b.ours {
 			b.err.await("ready") // from a hook of ours
 		}
@@ -183,9 +183,13 @@ func pauses(signals ...syscall.Signal) func(*box) string {
 			if list := children(b.first); !b.pid1 && len(list) == 1 {
 				init = list[0]
 			}
+			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", init)) // empty while it comes to be
+			if b.ours || exe == helper || exe == "" {
+				return b.ours && (b.pid1 || init != b.first)
+			}
 			var blocked uint64
 			_, _ = fmt.Sscanf(status(init, "SigBlk"), "%x", &blocked) // empty is none
-			return b.ours && (b.pid1 || init != b.first) || has(blocked, int(syscall.SIGTERM))
+			return has(blocked, int(syscall.SIGTERM))
 		})
 		for i, sig := range signals {
 			b.kill(init, sig)
