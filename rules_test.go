@@ -100,12 +100,13 @@ func TestDecisionsHaveNeitherClockNorConcurrency(t *testing.T) {
 // arrows is what each package may import of ours; those of internal/ that are
 // not named may import the core, and main everything.
 var arrows = map[string][]string{
-	"internal/entry": {},
-	"internal/lean":  {"internal/entry"},
-	"signals":        {"internal/entry"},
-	"hooks":          {"signals"},
-	"reaper":         {"internal/entry", "signals"},
-	"supervisor":     {"hooks", "reaper", "signals"},
+	"internal/entry":   {},
+	"internal/lean":    {"internal/entry"},
+	"signals":          {"internal/entry"},
+	"internal/sockets": {},
+	"hooks":            {"internal/sockets", "signals"},
+	"reaper":           {"internal/entry", "signals"},
+	"supervisor":       {"hooks", "reaper", "signals"},
 	// Another init's command line is read into what ours is read into.
 	"internal/compat": {"hooks", "internal/config", "reaper", "signals", "supervisor"},
 }

@@ -3,6 +3,8 @@ package hooks
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,24 +16,45 @@ import (
 // platform waits, and what is above it is a slip of the unit.
 const longest = 24 * time.Hour
 
+// blanks separate words.
+const blanks = " \t\n"
+
 // Parse reads the short form of a hook, as the command line has it:
-// "sleep:5s", "signal:USR1", or a command that is split into words as a POSIX
-// shell splits them (quotes and backslashes; nothing is expanded, no operator
-// is known, and no shell is run). The name of the hook is the text, shortened.
+//
+//	sleep:5s
+//	signal:USR1
+//	http://HOST/PATH, https://HOST/PATH, or a method before it: POST http://HOST/PATH
+//	tcp://HOST:PORT
+//	drain, drain:auto, drain:8080, drain:8080,8443
+//
+// or a command that is split into words as a POSIX shell splits them (quotes
+// and backslashes; nothing is expanded, no operator is known, and no shell is
+// run). The name of the hook is the text, shortened, without a URL's password.
 func Parse(s string) (Hook, error) {
+	text := strings.Trim(s, blanks)
 	hook := Hook{Name: shorten(strings.Join(strings.Fields(s), " "), 40)}
+	kind, rest, colon := strings.Cut(text, ":")
+	method, url, isRequest := splitRequest(text)
 	var err error
-	if kind := absent(s); kind != "" {
-		return Hook{}, fmt.Errorf("%q: %s hooks are not in this version", s, kind)
-	}
-	if text, ok := strings.CutPrefix(s, "sleep:"); ok {
-		if hook.Sleep, err = ParseDuration(text); err == nil && hook.Sleep == 0 {
+	switch {
+	case isRequest:
+		hook.HTTP = &HTTP{URL: url, Method: method}
+		hook.Name = shorten(strings.TrimSpace(method+" "+withoutPassword(url)), 40)
+	case strings.EqualFold(kind, "tcp") && strings.HasPrefix(rest, "//"):
+		hook.TCP = &TCP{Addr: rest[2:]}
+	case kind == "drain":
+		hook.Drain, err = parseDrain(rest, colon)
+	case kind == "sleep" && colon:
+		if hook.Sleep, err = ParseDuration(rest); err == nil && hook.Sleep == 0 {
 			err = errors.New("a sleep of 0 does nothing")
 		}
-	} else if text, ok := strings.CutPrefix(s, "signal:"); ok {
-		hook.Signal, err = signals.Parse(text)
-	} else {
+	case kind == "signal" && colon:
+		hook.Signal, err = signals.Parse(rest)
+	default:
 		hook.Command, err = Split(s)
+	}
+	if err == nil {
+		err = hook.Check()
 	}
 	if err != nil {
 		return Hook{}, fmt.Errorf("%q: %w", s, err)
@@ -39,18 +62,58 @@ func Parse(s string) (Hook, error) {
 	return hook, nil
 }
 
-// absent names the kind of hook that s is short for if this version does not
-// have it: run as a program, "http://…" would fail only when the stop has begun.
-func absent(s string) string {
-	if verb, url, ok := strings.Cut(s, " "); ok && verb != "" && strings.Trim(verb, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
-		s = strings.TrimLeft(url, " ")
+// splitRequest tells "http://…" and "POST http://…" from a command.
+func splitRequest(text string) (method, url string, ok bool) {
+	url = text
+	if before, after, found := cutBlank(text); found && strings.Trim(before, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
+		method, url = before, strings.TrimLeft(after, blanks)
 	}
-	for _, scheme := range [...]string{"http://", "https://", "tcp://", "drain:"} {
-		if strings.HasPrefix(s, scheme) {
-			return strings.TrimRight(scheme, ":/")
+	scheme, _, found := strings.Cut(url, "://")
+	return method, url, found && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"))
+}
+
+// cutBlank splits text at its first blank.
+func cutBlank(text string) (before, after string, found bool) {
+	i := strings.IndexAny(text, blanks)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+1:], true
+}
+
+// withoutPassword hides the password in a URL, which may have variables in it
+// and then cannot be parsed yet.
+func withoutPassword(url string) string {
+	scheme, rest, _ := strings.Cut(url, "://")
+	host := rest
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		host = rest[:i]
+	}
+	at := strings.LastIndexByte(host, '@')
+	user, _, found := strings.Cut(host[:max(at, 0)], ":")
+	if !found {
+		return url
+	}
+	return scheme + "://" + user + ":xxxxx" + rest[at:]
+}
+
+// parseDrain reads what follows "drain:".
+func parseDrain(text string, colon bool) (*Drain, error) {
+	if !colon || text == "auto" {
+		return &Drain{}, nil
+	}
+	var drain Drain
+	for word := range strings.SplitSeq(text, ",") {
+		n, err := strconv.ParseUint(word, 10, 16)
+		if err != nil || n == 0 {
+			return nil, fmt.Errorf("%q is not a port: write drain, drain:8080 or drain:8080,8443", word)
 		}
+		if slices.Contains(drain.Ports, uint16(n)) {
+			return nil, fmt.Errorf("port %d is there twice", n)
+		}
+		drain.Ports = append(drain.Ports, uint16(n))
 	}
-	return ""
+	return &drain, nil
 }
 
 // ParseDuration reads a duration as flags and files have it: Go's notation
