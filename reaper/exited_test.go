@@ -3,10 +3,12 @@ package reaper
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"exeunt/signals"
 )
@@ -205,6 +207,58 @@ func TestExitedStopsAtItsLimitAndWakesAgain(t *testing.T) {
 		}
 		if total != 10 {
 			t.Errorf("%d reaped, want 10", total)
+		}
+	})
+}
+
+func TestAZombieThatIsNotReapedYetWakesNobodyTwice(t *testing.T) {
+	world{}.in(t, func(t *testing.T, r *Reaper) {
+		pid := start(t, r, shell("exit 0"))
+		// Start itself may have made the watcher look once more.
+		window := time.After(200 * time.Millisecond)
+		wakes := 0
+		for open := true; open; {
+			select {
+			case <-r.Woken():
+				wakes++
+			case <-window:
+				open = false
+			}
+		}
+		if wakes < 1 || wakes > 2 {
+			t.Errorf("woken %d times", wakes)
+		}
+		if status := collect(t, r, pid); status != 0 {
+			t.Errorf("status %#x", uint32(status))
+		}
+	})
+}
+
+func TestChildrenFromBeforeTheReaperAreTakenOver(t *testing.T) {
+	world{}.in(t, func(t *testing.T, r *Reaper) {
+		pid, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "1000"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Signal(Process(pid, 0), signals.USR1, false); err == nil {
+			t.Error("a process that Start did not make was signalled")
+		}
+		r.Adopt(pid)
+		if err := r.Signal(Process(pid, 0), signals.USR1, false); err != nil {
+			t.Error(err)
+		}
+		want := []Exit{{4711, 1 << 8}, {4712, 2 << 8}, {pid, Status(signals.USR1)}}
+		r.Mourn(want[0])
+		r.Mourn(want[1])
+		var got []Exit
+		for len(got) < len(want) {
+			<-r.Woken()
+			for exit := range r.Exited(1) {
+				got = append(got, exit)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
 		}
 	})
 }

@@ -87,7 +87,7 @@ func (r *Reaper) Mourn(x Exit) {
 // is a zombie until its body returns and is reaped then, also when the body
 // breaks. Should the body panic, the child stays a zombie and is yielded
 // again. It does not block. Call it after each receipt from Woken; when it
-// stops at the limit, Woken is ready again.
+// stops at the limit, or the body breaks, Woken becomes ready again.
 func (r *Reaper) Exited(limit int) iter.Seq[Exit] {
 	return func(yield func(Exit) bool) {
 		n := 0
@@ -116,9 +116,7 @@ func (r *Reaper) Exited(limit int) iter.Seq[Exit] {
 		if n >= limit {
 			r.wake()
 		}
-		if n >= stormSize {
-			r.busy.Store(true)
-		}
+		r.busy.Store(n >= stormSize && n < limit)
 		r.lookAgain()
 	}
 }
