@@ -79,6 +79,13 @@ var makeDebian = sync.OnceValue(func() error {
 	return quiet("docker", "import", archive, debian)
 })
 
+const makesBuilder = "FROM " + debian + `
+COPY go /usr/local/go
+COPY mod /go/pkg/mod
+LABEL exeunt-e2e=
+ENV PATH=/usr/local/go/bin:/usr/sbin:/usr/bin:/sbin:/bin GOPATH=/go GOPROXY=off GOTOOLCHAIN=local
+`
+
 // The image of the first stage of Dockerfile.example: what golang:1.26-bookworm
 // is, with every module that the build asks for, since there may be no network.
 var makeBuilder = sync.OnceValues(func() (string, error) {
@@ -94,7 +101,7 @@ var makeBuilder = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	goroot := strings.Fields(string(version))[1]
-	tag := fmt.Sprintf("exeunt-e2e-builder:%.16x", sha256.Sum256(append(sums, version...)))
+	tag := fmt.Sprintf("exeunt-e2e-builder:%.16x", sha256.Sum256(append(append(sums, version...), makesBuilder...)))
 	if haveImage(tag) {
 		return tag, nil
 	}
@@ -118,32 +125,44 @@ var makeBuilder = sync.OnceValues(func() (string, error) {
 			return "", err
 		}
 	}
-	dockerfile := "FROM " + debian + `
-COPY go /usr/local/go
-COPY mod /go/pkg/mod
-ENV PATH=/usr/local/go/bin:/usr/sbin:/usr/bin:/sbin:/bin GOPATH=/go GOPROXY=off GOTOOLCHAIN=local
-`
-	if err := os.WriteFile(filepath.Join(context, "Dockerfile"), []byte(dockerfile), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(context, "Dockerfile"), []byte(makesBuilder), 0o644); err != nil {
 		return "", err
 	}
 	return tag, quiet("docker", "build", "-q", "-t", tag, context)
 })
 
-// The images of Dockerfile.example, by their BASE.
-var makeExample = map[string]func() (string, error){
-	"scratch": sync.OnceValues(func() (string, error) { return buildExample("scratch") }),
-	debian:    sync.OnceValues(func() (string, error) { return buildExample(debian) }),
-}
-
-// buildExample builds it from this repository as it is.
-func buildExample(base string) (string, error) {
+// buildExample builds a stage of Dockerfile.example, or all, from this
+// repository as it is.
+func buildExample(tag string, arguments ...string) (string, error) {
 	builder, err := makeBuilder()
 	if err != nil {
 		return "", err
 	}
-	tag := "exeunt-e2e-example:" + strings.ReplaceAll(base, ":", "-")
-	return tag, quiet("docker", "build", "--network", "none", "-f", "../Dockerfile.example", "-t", tag,
-		"--build-arg", "BUILDER="+builder, "--build-arg", "BASE="+base, "..")
+	tag = "exeunt-e2e-example:" + tag
+	return tag, quiet("docker", append([]string{"build", "--network", "none", "-f", "../Dockerfile.example", "-t", tag,
+		"--label", "exeunt-e2e", "--build-arg", "BUILDER=" + builder}, append(arguments, "..")...)...)
+}
+
+// The stage that compiles has a tag, so that it is kept as a cache, and what
+// it was before can go.
+var makeStage = sync.OnceValue(func() error {
+	if _, err := buildExample("build", "--target", "build"); err != nil {
+		return err
+	}
+	return quiet("docker", "image", "prune", "-f", "--filter", "label=exeunt-e2e")
+})
+
+// The images of Dockerfile.example, by their BASE.
+var makeExample = map[string]func() (string, error){
+	"scratch": sync.OnceValues(func() (string, error) { return buildFrom("scratch") }),
+	debian:    sync.OnceValues(func() (string, error) { return buildFrom(debian) }),
+}
+
+func buildFrom(base string) (string, error) {
+	if err := makeStage(); err != nil {
+		return "", err
+	}
+	return buildExample(strings.ReplaceAll(base, ":", "-"), "--build-arg", "BASE="+base)
 }
 
 func example(t *testing.T, base string) string {
