@@ -144,8 +144,9 @@ func (u *User) Environ(env []string) []string {
 	return env
 }
 
-// credential is what has to be changed to become u, or nil for nothing: then
-// no privilege is needed, and none is asked for.
+// credential is what has to be changed to become u. Changing to our own ids
+// needs no privilege; groups that we have already are left alone, since
+// setting them does.
 func (u *User) credential() *credential {
 	if u == nil {
 		return nil
@@ -163,11 +164,6 @@ func (u *User) credential() *credential {
 	setGroups := err != nil || len(has) != len(wanted)
 	for gid := range has {
 		setGroups = setGroups || !wanted[gid]
-	}
-	same := os.Getuid() == int(u.UID) && os.Geteuid() == int(u.UID) &&
-		os.Getgid() == int(u.GID) && os.Getegid() == int(u.GID)
-	if same && !setGroups {
-		return nil
 	}
 	return &credential{setGroups: setGroups, groups: u.Groups, uid: uintptr(u.UID), gid: uintptr(u.GID)}
 }

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// stormSize dead children found at once make the watcher nap: in a fork
-	// storm one wake-up for many costs a third of one for each.
+	// stormSize dead children found at once make the watcher nap, so that in a
+	// fork storm more of them share one wake-up of the loop.
 	stormSize = 4
 	stormNap  = time.Millisecond
 	// orphanPoll is how often PID 1 without children looks whether a process
