@@ -14,6 +14,7 @@ import (
 
 	"exeunt/internal/compat"
 	"exeunt/internal/config"
+	"exeunt/internal/entry"
 	"exeunt/internal/lean"
 	"exeunt/internal/output"
 	"exeunt/internal/platform"
@@ -21,6 +22,8 @@ import (
 	"exeunt/reaper"
 	"exeunt/signals"
 	"exeunt/supervisor"
+
+	"golang.org/x/sys/unix"
 )
 
 // version is set by release builds: -ldflags "-X main.version=v1.2.3".
@@ -63,12 +66,13 @@ func start(args, env []string, received <-chan signals.Received) (code int) {
 	where := platform.Detect()
 	host := config.Host{
 		PID1: os.Getpid() == 1, Terminal: platform.Terminal(0), Platform: where.Name, Grace: where.Grace,
+		Ignored: signals.Set(entry.Ignored),
 	}
 	inv, err := parse(args, env, host)
 	var ending *compat.Ending
 	if errors.As(err, &ending) {
-		fmt.Print(ending.Stdout)
-		fmt.Fprint(os.Stderr, ending.Stderr)
+		say(1, ending.Stdout)
+		say(2, ending.Stderr)
 		return ending.Code
 	}
 	if err != nil {
@@ -76,10 +80,10 @@ func start(args, env []string, received <-chan signals.Received) (code int) {
 	}
 	switch inv.Verb {
 	case config.Help:
-		fmt.Print(inv.Text)
+		say(1, inv.Text)
 		return 0
 	case config.Version:
-		fmt.Println(describe())
+		say(1, describe()+"\n")
 		return 0
 	case config.Rehearse:
 		return rehearse.Run(rehearse.Options{
@@ -122,10 +126,12 @@ func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 		log.Note(supervisor.Entry{At: time.Now(), Level: supervisor.Warn, Message: warning})
 	}
 	machine := supervisor.New(inv.Plan)
+	events := make(chan supervisor.Event, 64)
 	kernel := &supervisor.System{
-		Plan: inv.Plan, Reaper: children, Env: inv.Env, Output: log.Capture, Log: log.Note, Adopted: lean.Main,
+		Plan: inv.Plan, Reaper: children, Env: inv.Env, Output: log.Capture, Log: log.Note,
+		Events: events, Adopted: lean.Main,
 	}
-	code = supervisor.Drive(machine, kernel, supervisor.Inputs{Dead: children.Woken(), Signals: received})
+	code = supervisor.Drive(machine, kernel, supervisor.Inputs{Dead: children.Woken(), Signals: received, Events: events})
 	report := machine.Report()
 	if inv.Report != "" {
 		if err := output.Save(inv.Report, report); err != nil {
@@ -161,8 +167,14 @@ func newLog(inv *config.Invocation) *output.Log {
 
 // fail says in one line why nothing was started.
 func fail(err error) int {
-	fmt.Fprintln(os.Stderr, "exeunt: "+strings.ReplaceAll(err.Error(), "\n", " "))
+	say(2, "exeunt: "+strings.ReplaceAll(err.Error(), "\n", " ")+"\n")
 	return failure
+}
+
+// say writes to standard output or error by the system call: a broken pipe
+// there would make os.File end us with a code of the runtime's.
+func say(fd int, text string) {
+	_, _ = unix.Write(fd, []byte(text)) // nobody reads: nobody to tell
 }
 
 // describe is the version, and what it was built with and from.

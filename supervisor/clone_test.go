@@ -97,6 +97,7 @@ func (k *key) machine(m *Machine) {
 		k.num(q.service, q.next, k.rank(q.try.pid), q.try.tries)
 		k.text(string(q.try.id))
 		k.time(q.try.wakeAt, q.try.by, q.try.killAt)
+		k.flag(q.try.asked)
 		k.flag(q.try.id != "" && m.report.Hooks[q.try.report].Killed)
 	}
 	k.num(len(m.leaving))
@@ -154,6 +155,11 @@ func (k *key) world(w *world) {
 	if ask, ok := w.ask.(Spawn); ok {
 		k.text(string(ask.ID))
 	}
+	for _, p := range append(slices.Clip(w.performing), w.late) {
+		k.text(string(p.ID))
+		k.num(p.Try)
+		k.time(p.By)
+	}
 	k.flag(w.blind, w.fallen, w.ownEnd, w.refused)
 	k.time(w.stopAt, w.asked)
 	k.num(min(w.ints, 4), int(w.asSignal))
@@ -179,7 +185,7 @@ func (w *world) key() []byte {
 func (w *world) clone() *world {
 	c := *w
 	c.m = w.m.clone()
-	c.procs = slices.Clone(w.procs)
+	c.procs, c.performing = slices.Clone(w.procs), slices.Clone(w.performing)
 	c.entries, c.actions, c.broken = nil, nil, nil
 	return &c
 }

@@ -16,6 +16,10 @@ import (
 type Kernel interface {
 	// Spawn starts what id names; env is added for a hook.
 	Spawn(id ID, env []string) (pid int, err error)
+	// Perform begins to try the hook that id names, with env added; Performed
+	// comes by way of Inputs.Events. Cancel ends that.
+	Perform(id ID, try int, by time.Time, env []string)
+	Cancel(id ID)
 	Signal(to reaper.Target, sig signals.Signal, ifCaught bool) error
 	// Exited yields at most limit dead children; each is a zombie until its
 	// body returns. Where it stops at the limit Inputs.Dead is ready again. See
@@ -38,6 +42,7 @@ type Kernel interface {
 type Inputs struct {
 	Dead    <-chan struct{}         // somebody died; capacity 1
 	Signals <-chan signals.Received // see signals.Receive
+	Events  <-chan Event            // Performed and Remarked
 }
 
 // exitsAtOnce bounds the deaths taken in one turn of the loop, so that a fork
@@ -95,6 +100,8 @@ func (d *driver) turn() {
 			d.reap()
 		case r := <-d.in.Signals:
 			d.step(Received{r})
+		case ev := <-d.in.Events:
+			d.step(ev)
 		case <-timer:
 			d.step(Ticked{})
 		}
@@ -103,6 +110,8 @@ func (d *driver) turn() {
 	select {
 	case r := <-d.in.Signals:
 		d.step(Received{r})
+	case ev := <-d.in.Events:
+		d.step(ev)
 	case <-timer:
 		d.step(Ticked{})
 	default:
@@ -175,6 +184,10 @@ func (d *driver) carryOut(a Action, now time.Time) (answer Event) {
 		if err := d.k.Signal(a.To, a.Signal, a.IfCaught); err != nil {
 			d.k.Note(Entry{At: now, Level: Warn, Phase: d.m.phase, Message: "cannot signal " + a.To.String(), Signal: a.Signal, Err: err.Error()})
 		}
+	case Perform:
+		d.k.Perform(a.ID, a.Try, a.By, d.m.Environment(a.ID, now))
+	case Cancel:
+		d.k.Cancel(a.ID)
 	case Suspend:
 		d.k.Suspend()
 	case Arm:

@@ -30,6 +30,8 @@ type stage struct {
 	actors map[ID]actor
 	dead   chan struct{}
 	deaths chan reaper.Exit // not yet shown to the loop
+	events chan Event
+	answer map[ID]time.Duration // of performed hooks; the others keep silent until their time is over
 	alive  map[int]chan signals.Signal
 	pids   int
 
@@ -40,7 +42,7 @@ type stage struct {
 }
 
 func newStage(t *testing.T, actors map[ID]actor) *stage {
-	return &stage{t: t, actors: actors, dead: make(chan struct{}, 1), deaths: make(chan reaper.Exit, 10_000),
+	return &stage{t: t, actors: actors, dead: make(chan struct{}, 1), deaths: make(chan reaper.Exit, 10_000), events: make(chan Event, 10),
 		alive: map[int]chan signals.Signal{}, pids: 9, began: time.Now()}
 }
 
@@ -155,7 +157,18 @@ func (s *stage) Strays() (list []reaper.Stray, err error) {
 	return list, nil
 }
 
-func (s *stage) Suspend()         {}
+func (s *stage) Suspend() {}
+
+func (s *stage) Perform(id ID, try int, by time.Time, _ []string) {
+	s.say("performs %s", id)
+	if after, ok := s.answer[id]; ok {
+		time.AfterFunc(after, func() { s.events <- Performed{id, try, nil} })
+	} else {
+		time.AfterFunc(time.Until(by), func() { s.events <- Performed{id, try, errors.New("still busy")} })
+	}
+}
+
+func (s *stage) Cancel(id ID)     { s.say("cancels %s", id) }
 func (s *stage) Arm(at time.Time) { s.armed = at }
 func (s *stage) Note(e Entry)     { s.say("%v: %s", e.Level, e.Message) }
 
@@ -174,7 +187,7 @@ func (s *stage) play(p *Plan, at map[time.Duration]signals.Signal) (code int, to
 	for after, sig := range at {
 		time.AfterFunc(after, func() { received <- signals.Received{Signal: sig} })
 	}
-	code = Drive(New(p), s, Inputs{Dead: s.dead, Signals: received})
+	code = Drive(New(p), s, Inputs{Dead: s.dead, Signals: received, Events: s.events})
 	return code, time.Since(s.began)
 }
 
@@ -210,6 +223,22 @@ func TestObedientMainEndsTheRunAtOnce(t *testing.T) {
 
 // TestDeathsComeBeforeSignals makes both ready at once: the app died, and TERM
 // came while the loop was busy.
+func TestPerformedHooksAnswerInTheirOwnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, map[ID]actor{"main": {after: time.Second}})
+		s.answer = map[ID]time.Duration{"pre_stop/0": 300 * time.Millisecond, "post_stop/0": 0}
+		p := onePlan(time.Minute)
+		p.PreStop, p.PostStop = []hooks.Hook{remote("deregister"), remote("silent")}, []hooks.Hook{remote("bye")}
+		code, took := s.play(p, map[time.Duration]signals.Signal{time.Hour: signals.TERM})
+		if want := time.Hour + 300*time.Millisecond + hookTimeout + time.Second; code != 0 || took != want {
+			t.Errorf("code %d after %v, want 0 after %v\n%s", code, took, want, strings.Join(s.log, "\n"))
+		}
+		if log := strings.Join(s.log, "\n"); strings.Contains(log, "cancels") || strings.Index(log, "TERM to process 10") < strings.Index(log, "performs pre_stop/1") {
+			t.Errorf("the hooks did not run their course:\n%s", log)
+		}
+	})
+}
+
 func TestDeathsComeBeforeSignals(t *testing.T) {
 	for range 20 { // select chooses at random among those that are ready
 		synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -92,7 +93,7 @@ func (n *node) successors() (list []*node) {
 	if c := n.then("childless", nil, func(w *world) { w.childless() }); c.w.fallen != w.fallen {
 		return append(list, c)
 	}
-	list = append(append(append(list, n.deaths()...), n.signals()...), n.forks()...)
+	list = slices.Concat(list, n.deaths(), n.signals(), n.forks(), n.answers())
 	if at, ok := w.m.Deadline(); ok {
 		tick := n.then("ticked", nil, func(w *world) { w.tick(at) })
 		if !at.After(w.now) && string(tick.w.key()) == string(w.key()) {
@@ -148,6 +149,26 @@ func (n *node) signals() (list []*node) {
 	receive(signals.TERM, n.left.terms, func(s *surprise) { s.terms-- })
 	receive(signals.INT, n.left.ints, func(s *surprise) { s.ints-- })
 	receive(signals.USR1, n.left.others, func(s *surprise) { s.others-- })
+	return list
+}
+
+// answers is what comes of the hooks that are performed: they succeed, they
+// fail, and those that were given up say something all the same.
+func (n *node) answers() (list []*node) {
+	for i, p := range n.w.performing {
+		list = append(list,
+			n.then("performed "+string(p.ID), nil, func(w *world) { w.perform(i, nil) }),
+			n.then("failed "+string(p.ID), nil, func(w *world) { w.perform(i, errors.New("refused")) }))
+	}
+	if late := n.w.late; late.ID != "" {
+		list = append(list, n.then("late answer of "+string(late.ID), nil, func(w *world) {
+			w.late = Perform{}
+			before := w.m.phase
+			if w.step(Performed{late.ID, late.Try, nil}); len(w.actions) > 0 || w.m.phase != before {
+				w.breach("an answer that nobody waits for changes something")
+			}
+		}))
+	}
 	return list
 }
 
@@ -282,6 +303,10 @@ var plans = []struct {
 		surprise{terms: 1, forks: 2, where: ofAGroup}},
 	{"as other inits do", Plan{PID1: true, Budget: armed(100 * time.Millisecond), AsReceived: true, LeaveStrays: true, SuspendOn: signals.SetOf(signals.USR1), Services: []Service{app("main")}},
 		surprise{terms: 2, ints: 2, others: 1, forks: 1, where: ofTheirOwn}},
+	{"hooks that talk to others", Plan{PID1: true, Budget: armed(100 * time.Millisecond), HookTimeout: 300 * time.Millisecond, Straggler: -1, Services: []Service{app("main")},
+		PreStart: []hooks.Hook{{Name: "database", TCP: &hooks.TCP{Addr: "192.0.2.1:5432"}, Interval: 150 * time.Millisecond}},
+		PreStop:  []hooks.Hook{remote("deregister"), {Name: "drain", Drain: &hooks.Drain{}}}, PostStop: []hooks.Hook{remote("bye")}},
+		surprise{terms: 1, ints: 2}},
 	{"a pause", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Pause: true, PostStop: []hooks.Hook{command("bye")}},
 		surprise{terms: 1, ints: 3}},
 }

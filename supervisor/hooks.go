@@ -14,6 +14,7 @@ import (
 const (
 	container   = -1              // the index of the container's own lists
 	leavingTime = time.Second     // from a hook's TERM to its KILL
+	answerTime  = time.Second / 5 // for a performed hook to say what it could not do
 	hookTimeout = 5 * time.Second // of a hook where neither it nor the plan says
 )
 
@@ -31,9 +32,10 @@ type attempt struct {
 	id     ID
 	tries  int
 	pid    int       // of a command that runs
+	asked  bool      // it is being performed
 	wakeAt time.Time // a sleep is over, or the next try is due
 	by     time.Time // a command is told to leave, a repeated one given up
-	killAt time.Time // a told one is killed
+	killAt time.Time // a told one is killed, a performed one given up
 	report int
 }
 
@@ -97,14 +99,14 @@ func (m *Machine) startHook(q *sequence) {
 	h := &q.hooks[q.next]
 	q.try = attempt{id: hookID(m.plan, q.list, q.service, q.next), report: len(m.report.Hooks)}
 	m.report.Hooks = append(m.report.Hooks, HookReport{ID: q.try.id, Name: h.Name, Began: m.now})
-	if m.phase == PreStop && !m.anyAlive() && h.Command == nil {
+	if m.phase == PreStop && !m.anyAlive() && needsService(h) {
 		m.report.Hooks[q.try.report].Skipped = true
 		m.note(Entry{Level: Debug, Message: "hook skipped, the service has gone", Hook: h.Name})
 		m.closeHook(q)
 		return
 	}
 	switch {
-	case h.Command != nil:
+	case h.Command != nil || h.Remote():
 		q.try.by = m.hookDeadline(h)
 		m.try(q)
 	case h.Signal != 0:
@@ -164,7 +166,45 @@ func (m *Machine) try(q *sequence) {
 	q.try.tries++
 	q.try.wakeAt = time.Time{}
 	m.report.Hooks[q.try.report].Tries = q.try.tries
-	m.ask(Spawn{q.try.id})
+	if q.hooks[q.next].Remote() {
+		q.try.asked = true
+		m.do(Perform{q.try.id, q.try.tries, q.try.by})
+	} else {
+		m.ask(Spawn{q.try.id})
+	}
+}
+
+// needsService reports whether a hook means nothing once the last service has
+// gone: it waits for it, or talks to it.
+func needsService(h *hooks.Hook) bool {
+	if h.HTTP != nil || h.TCP != nil {
+		return h.Loopback()
+	}
+	return h.Command == nil
+}
+
+// performed takes the answer of a hook that was performed.
+func (m *Machine) performed(ev Performed) {
+	q := m.hookOf(ev.ID)
+	if q == nil || !q.try.asked || q.try.tries != ev.Try {
+		return
+	}
+	q.try.asked, q.try.killAt = false, time.Time{}
+	m.endHook(q, ev.Err)
+}
+
+// remarked passes on what a hook has to say while it is performed.
+func (m *Machine) remarked(ev Remarked) {
+	if q := m.hookOf(ev.ID); q != nil {
+		m.note(Entry{Message: ev.Text, Hook: q.hooks[q.next].Name})
+	}
+}
+
+// giveUp ends a performed hook that has not even answered in time.
+func (m *Machine) giveUp(q *sequence) {
+	q.try.asked, q.try.killAt = false, time.Time{}
+	m.do(Cancel{q.try.id})
+	m.endHook(q, errors.New("timed out"))
 }
 
 // signalHook sends a hook's signal to its service; the container's hooks mean
@@ -265,6 +305,10 @@ func (m *Machine) dueHooks() {
 		q := &m.sequences[i]
 		t := &q.try
 		switch {
+		case t.asked && m.passed(t.killAt):
+			m.giveUp(q)
+		case t.asked && m.passed(t.by): // its answer says what is missing
+			t.by, t.killAt = time.Time{}, earliest(m.now.Add(answerTime), m.end)
 		case m.passed(t.killAt):
 			t.killAt = time.Time{}
 			m.report.Hooks[t.report].Killed = true
@@ -275,7 +319,7 @@ func (m *Machine) dueHooks() {
 		case m.passed(t.by):
 			t.by, t.wakeAt = time.Time{}, time.Time{}
 			m.endHook(q, errors.New("timed out"))
-		case m.passed(t.wakeAt) && q.hooks[q.next].Command == nil:
+		case m.passed(t.wakeAt) && q.hooks[q.next].Command == nil && !q.hooks[q.next].Remote():
 			m.endHook(q, nil)
 		case m.passed(t.wakeAt) && !m.asked && !m.passed(m.end):
 			m.try(q)

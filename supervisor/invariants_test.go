@@ -264,6 +264,9 @@ func (w *world) finish(code int) {
 		w.breach("Finish for the second time")
 	}
 	w.checkDeadline()
+	if len(w.performing) > 0 {
+		w.breach("nobody cancels %v", w.performing)
+	}
 	r := w.m.Report()
 	for i := range w.procs {
 		p := &w.procs[i]

@@ -120,6 +120,9 @@ func (m *Machine) cutHooks(last bool) {
 		r := &m.report.Hooks[q.try.report]
 		r.Ended, r.Err = m.now, "cut"
 		m.note(Entry{Level: Warn, Message: "hook cut", Hook: r.Name, Took: m.now.Sub(r.Began)})
+		if q.try.asked {
+			m.do(Cancel{q.try.id})
+		}
 		if q.try.pid == 0 {
 			continue
 		}

@@ -81,6 +81,8 @@ func New(p *Plan) *Machine {
 		m.services[i].depth = m.depth(i, len(p.Services))
 		m.report.Services = append(m.report.Services, ServiceReport{Name: p.Services[i].Name})
 	}
+	r := &m.report // lists that stay empty are [] in JSON
+	r.Phases, r.Hooks, r.Strays, r.Entries = []PhaseReport{}, []HookReport{}, []StrayReport{}, []Entry{}
 	m.report.Grace, m.report.Armed, m.report.Source = Milliseconds(p.Budget.Grace), p.Budget.Armed, p.Budget.Source
 	return m
 }
@@ -132,6 +134,10 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 		if m.phase == Terminate || m.phase == Kill {
 			m.look()
 		}
+	case Performed:
+		m.performed(ev)
+	case Remarked:
+		m.remarked(ev)
 	case Received:
 		m.received(ev.Received)
 	case Ticked:

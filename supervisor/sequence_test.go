@@ -95,6 +95,10 @@ func (s *story) record() {
 		case Survey: // too many, and seen by what follows
 		case Spawn:
 			fmt.Fprintf(&s.out, "%s  > spawn %s\n", at, a.ID)
+		case Perform:
+			fmt.Fprintf(&s.out, "%s  > perform %s\n", at, a.ID)
+		case Cancel:
+			fmt.Fprintf(&s.out, "%s  > cancel %s\n", at, a.ID)
 		case Send:
 			caught := ""
 			if a.IfCaught {

@@ -206,6 +206,11 @@ func (m *Machine) shellRule() {
 // surveyedBlind does without /proc: everyone is told at once, where we may,
 // and gone when we have no children left.
 func (m *Machine) surveyedBlind() {
+	for i := range m.services {
+		if s := &m.services[i]; m.phase == Stop && s.state == Stopping {
+			m.do(Send{To: reaper.Process(s.pid, 0), Signal: signals.CONT}) // it may be stopped
+		}
+	}
 	if m.phase != Terminate && m.phase != Kill {
 		return
 	}

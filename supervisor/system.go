@@ -1,9 +1,11 @@
 package supervisor
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -24,12 +26,16 @@ type System struct {
 	Output func(hook string) (*os.File, error)
 	// Log takes each entry of the report; nil drops them.
 	Log func(Entry)
+	// Events is where performed hooks answer: Inputs.Events. It needs room, since
+	// the run may be over when one does.
+	Events chan Event
 	// Adopted is the only service's PID if it runs already, or ran; else 0. The
 	// Reaper knows of it.
 	Adopted int
 
 	null     *os.File
 	services int // started so far
+	cancels  map[ID]context.CancelFunc
 	watchdog watchdog
 }
 
@@ -55,7 +61,7 @@ func (s *System) Spawn(id ID, env []string) (int, error) {
 }
 
 func (s *System) spawnHook(h *hooks.Hook, env []string) (pid int, err error) {
-	c := reaper.Command{Args: h.Command, Dir: h.WorkingDir, Env: append(append(append([]string{}, s.Env...), h.Env...), env...)}
+	c := reaper.Command{Args: h.Command, Dir: h.WorkingDir, Env: slices.Concat(s.Env, h.Env, env)}
 	if h.User != "" {
 		if c.User, err = reaper.LookupUser(h.User); err != nil {
 			return 0, err
@@ -76,6 +82,51 @@ func (s *System) spawnHook(h *hooks.Hook, env []string) (pid int, err error) {
 	defer out.Close()
 	c.Stdout, c.Stderr = out, out
 	return s.Reaper.Start(&c)
+}
+
+// Perform implements Kernel.
+func (s *System) Perform(id ID, try int, by time.Time, env []string) {
+	h, ok := s.Plan.hook(id)
+	if !ok {
+		return // only commands, services and these have IDs
+	}
+	around := hooks.Surroundings{
+		Env:       slices.Concat(s.Env, h.Env, env),
+		Processes: s.processes(h),
+		Note:      func(text string) { s.Events <- Remarked{id, text} },
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), by)
+	if s.cancels == nil {
+		s.cancels = map[ID]context.CancelFunc{}
+	}
+	s.Cancel(id)
+	s.cancels[id] = cancel
+	go func() {
+		err := h.Perform(ctx, around)
+		cancel()
+		s.Events <- Performed{id, try, err}
+	}()
+}
+
+// processes gives a drain of the ports that we listen on who we are. It looks
+// now: the Reaper is of the loop's goroutine.
+func (s *System) processes(h *hooks.Hook) func() ([]int, error) {
+	if h.Drain == nil {
+		return nil
+	}
+	strays, err := s.Reaper.Strays()
+	var pids []int
+	for _, p := range strays {
+		pids = append(pids, p.PID)
+	}
+	return func() ([]int, error) { return pids, err }
+}
+
+// Cancel implements Kernel.
+func (s *System) Cancel(id ID) {
+	if cancel := s.cancels[id]; cancel != nil {
+		cancel()
+	}
 }
 
 // hook finds the hook that id names.

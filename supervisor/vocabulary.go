@@ -74,6 +74,17 @@ type (
 		Strays []reaper.Stray
 		Blind  bool
 	}
+	// Performed is how a Perform ended. One of a try that is over is ignored.
+	Performed struct {
+		ID  ID
+		Try int
+		Err error
+	}
+	// Remarked is what a hook that is being performed has to say.
+	Remarked struct {
+		ID   ID
+		Text string
+	}
 	// Received is a signal that reached us.
 	Received struct{ signals.Received }
 	// Ticked says that the time of Deadline has come.
@@ -86,6 +97,8 @@ func (NotSpawned) event() {}
 func (Reaped) event()     {}
 func (Childless) event()  {}
 func (Surveyed) event()   {}
+func (Performed) event()  {}
+func (Remarked) event()   {}
 func (Received) event()   {}
 func (Ticked) event()     {}
 
@@ -95,6 +108,15 @@ type Action interface{ action() }
 type (
 	// Spawn starts a service or a command hook; Spawned or NotSpawned answers.
 	Spawn struct{ ID ID }
+	// Perform tries a hook that needs no process, until By at the latest;
+	// Performed answers, in its own time.
+	Perform struct {
+		ID  ID
+		Try int
+		By  time.Time
+	}
+	// Cancel ends a Perform whose answer nobody waits for any more.
+	Cancel struct{ ID ID }
 	// Send sends a signal. IfCaught sends it only to a process that handles it.
 	Send struct {
 		To       reaper.Target
@@ -112,6 +134,8 @@ type (
 )
 
 func (Spawn) action()   {}
+func (Perform) action() {}
+func (Cancel) action()  {}
 func (Send) action()    {}
 func (Suspend) action() {}
 func (Survey) action()  {}

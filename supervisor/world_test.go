@@ -49,7 +49,10 @@ type world struct {
 	procs []process
 	ask   Action // the question that is to be answered before anything else
 	blind bool   // no /proc
-	pids  int    // given so far
+
+	performing []Perform // hooks that have not answered
+	late       Perform   // that was cancelled, and may answer all the same
+	pids       int       // given so far
 
 	fallen bool // the machine was told that it has no children
 
@@ -92,6 +95,11 @@ func (w *world) step(ev Event) {
 			w.checkSpawn(a.ID)
 		case Survey:
 			w.question(a)
+		case Perform:
+			w.checkSpawn(a.ID)
+			w.performing = append(w.performing, a)
+		case Cancel:
+			w.cancel(a.ID)
 		case Send:
 			w.send(a)
 		case Finish:
@@ -262,6 +270,23 @@ func (w *world) send(a Send) {
 	}
 }
 
+// perform answers the nth hook that is being performed.
+func (w *world) perform(n int, err error) {
+	p := w.performing[n]
+	w.performing = slices.Delete(w.performing, n, n+1)
+	w.step(Performed{p.ID, p.Try, err})
+}
+
+func (w *world) cancel(id ID) {
+	n := slices.IndexFunc(w.performing, func(p Perform) bool { return p.ID == id })
+	if n < 0 {
+		w.breach("%s is cancelled, which is not being performed", id)
+		return
+	}
+	w.late = w.performing[n]
+	w.performing = slices.Delete(w.performing, n, n+1)
+}
+
 // answer gives the one answer that a world without surprises has, and reports
 // whether there was a question.
 func (w *world) answer() bool {
@@ -274,6 +299,11 @@ func (w *world) answer() bool {
 		return false
 	}
 	return true
+}
+
+// remote is a hook that is performed.
+func remote(name string) hooks.Hook {
+	return hooks.Hook{Name: name, TCP: &hooks.TCP{Addr: "192.0.2.1:80"}}
 }
 
 // command is a hook that runs a program of that name.

@@ -31,6 +31,7 @@ type Host struct {
 	Terminal bool          // stdin is a terminal
 	Platform string        // its name, empty if not known
 	Grace    time.Duration // its default grace period
+	Ignored  signals.Set   // signals that we were given ignored
 }
 
 // An Invocation is one command line, read and found to be good.
@@ -54,6 +55,15 @@ type Invocation struct {
 // INT of container platforms and terminals, RTMIN+3 of systemd-nspawn and
 // Podman's systemd mode, PWR of LXC.
 var defaultStop = signals.SetOf(signals.TERM, signals.INT, signals.RTMIN+3, signals.PWR)
+
+// stopOn is defaultStop, less an INT that we were given ignored: that is what a
+// shell gives "exeunt app &" in a script, whose Ctrl-C is for others.
+func (h Host) stopOn() signals.Set {
+	if h.Ignored.Has(signals.INT) {
+		return defaultStop &^ signals.SetOf(signals.INT)
+	}
+	return defaultStop
+}
 
 // Parse reads the arguments, without our own name, and the environment, whose
 // entries named EXEUNT_… are flags in another form and are kept from the app.
@@ -213,7 +223,7 @@ func (f *flags) invocation(l line, env []string, host Host) (*Invocation, error)
 		Budget:      f.budget(host),
 		HookTimeout: or(f.HookTimeout, duration{}).Duration,
 		Straggler:   or(f.StragglerTimeout, duration{-1}).Duration,
-		StopOn:      or(f.StopOn, stopOn{defaultStop}).Set,
+		StopOn:      or(f.StopOn, stopOn{host.stopOn()}).Set,
 		Rewrites:    rewrites,
 		ExitCodes:   codes,
 		OnStopExit:  int(or(f.OnStopExit, -1)),

@@ -373,3 +373,17 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAnINTThatWeWereGivenIgnoredIsNotForUs(t *testing.T) {
+	host := docker
+	host.Ignored = signals.SetOf(signals.INT, signals.HUP)
+	for args, want := range map[string]bool{"-- x": false, "--stop-on INT -- x": true} {
+		inv, err := Parse(strings.Fields(args), nil, host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := inv.Plan.StopOn.Has(signals.INT); got != want {
+			t.Errorf("%s: INT begins the stop: %v, want %v", args, got, want)
+		}
+	}
+}
