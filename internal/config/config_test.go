@@ -166,7 +166,7 @@ func TestBadValuesAreOneClearLine(t *testing.T) {
 		{"straggler-timeout", "-1", "is negative"},
 		{"pre-start", "'", "is not closed"},
 		{"post-start", "sleep:x", "is not a duration"},
-		{"pre-stop", "http://127.0.0.1/", "http hooks are not in this version"},
+		{"pre-stop", "drain:web", "is not a port"},
 		{"post-stop", "signal:NOPE", "unknown signal"},
 		{"hook-timeout", "1y", "is not a duration"},
 		{"user", "no-such-user-here", "no-such-user-here"},

@@ -61,8 +61,14 @@ Examples:
   exeunt --grace-period 30s --pre-stop sleep:5s --pre-stop ./deregister -- ./server
   exeunt rehearse --grace-period 10s -- npm start
 
-A HOOK is sleep:DURATION, signal:SIGNAL (to the program), or a command, which is
-split into words as a shell does but run without one: write sh -c '...' for one.
+A HOOK is one of
+  sleep:DURATION            wait
+  signal:SIGNAL             send the program a signal
+  [METHOD] http(s)://...    make a request; any 2xx or 3xx answer will do
+  tcp://HOST:PORT           connect
+  drain, drain:PORT,...     wait until the connections to our ports are idle
+or a command, which is split into words as a shell does but run without one:
+write sh -c '...' for one.
 
 Every flag has an environment form, --grace-period is EXEUNT_GRACE_PERIOD; the
 variable of a repeatable flag holds one entry a line. A flag goes before its
