@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +35,24 @@ var floors = []floor{
 	{metric: "size", subject: options, limit: 9500 * 1000 / 1024.0},
 }
 
+// leanFloors are those of a plain command line in a build with the lean start.
+var leanFloors = []floor{
+	{metric: "start", subject: plain, limit: 0.5, relative: "tini"},
+	{metric: "start", subject: plain, limit: 1.0, relative: "docker-init"},
+	{metric: "dirty-1", subject: plain, limit: 32},
+	{metric: "threads-1", subject: plain, limit: 1},
+	{metric: "wakeups", subject: plain, limit: 0},
+	{metric: "early-hung", subject: plain, limit: 0},
+	{metric: "early-dropped", subject: plain, limit: 10},
+	{metric: "early-exit2", subject: plain, limit: 0},
+	{metric: "orphans-cpu", subject: plain, limit: 1.0, relative: "tini"},
+	{metric: "signal-p50", subject: plain, limit: 1.0, relative: "tini"},
+	{metric: "exit", subject: plain, limit: 1.0, relative: "tini"},
+	{metric: "fork", subject: plain, limit: 1.05, relative: bare},
+	{metric: "handled-1000", subject: plain, limit: treeSize, least: true},
+	{metric: "slowest-1000", subject: plain, limit: 1.2},
+}
+
 // A verdict is a floor and what became of it.
 type verdict struct {
 	floor
@@ -45,7 +64,11 @@ type verdict struct {
 // judge compares the figures with the floors that can be judged from them.
 func (r *results) judge() []verdict {
 	var all []verdict
-	for _, fl := range floors {
+	apply := floors
+	if strings.Contains(r.Entry, "/lean.") {
+		apply = slices.Concat(floors, leanFloors)
+	}
+	for _, fl := range apply {
 		f := r.find(fl.metric, fl.subject)
 		if f == nil {
 			continue

@@ -44,6 +44,7 @@ type flags struct {
 	rounds  int
 	quick   bool
 	install bool
+	entry   string
 	exeunt  string
 	guard   string
 	out     string
@@ -59,6 +60,7 @@ func bench() (ok bool, err error) {
 	flag.IntVar(&f.rounds, "rounds", 0, "rounds of each measure; 0 is each measure's own number")
 	flag.BoolVar(&f.quick, "quick", false, "fewer rounds, for a first look")
 	flag.BoolVar(&f.install, "install", false, "install missing peers with apt-get")
+	flag.StringVar(&f.entry, "entry", "exeunt/internal/entry.start", "ELF entry of the build of exeunt that is measured")
 	flag.StringVar(&f.exeunt, "exeunt", "", "measure this binary in place of a fresh release build")
 	flag.StringVar(&f.guard, "guard", "", "compare with this older binary alone; exit 1 if a figure became worse by more than 10 %")
 	flag.StringVar(&f.out, "out", "", "directory for RESULTS.md and results.json (default: the current one if everything ran in full, else none)")
@@ -115,7 +117,7 @@ func (f *flags) subjects(dir string) (over []subject, err error) {
 	}
 	path, version := f.exeunt, ""
 	if path == "" {
-		path, version, err = buildExeunt(dir)
+		path, version, err = buildExeunt(dir, f.entry)
 	} else {
 		path, err = filepath.Abs(path)
 	}
@@ -151,10 +153,15 @@ func measureAll(selected []*measure, over []subject, f flags) *results {
 	r := &results{
 		Command: strings.Join(append([]string{"go -C bench run ."}, os.Args[1:]...), " "),
 		Began:   time.Now(),
+		Entry:   f.entry,
 		Machine: thisMachine(runtime.Version(), runtime.NumCPU()),
 	}
 	for _, s := range over {
-		r.Subjects = append(r.Subjects, subjectResult{s.name, s.version, s.command})
+		command := slices.Clone(s.command)
+		if len(command) > 0 {
+			command[0] = filepath.Base(command[0]) // where it was built or found is this machine's
+		}
+		r.Subjects = append(r.Subjects, subjectResult{s.name, s.version, command})
 	}
 	for _, m := range selected {
 		rounds := m.rounds
@@ -177,7 +184,7 @@ func measureAll(selected []*measure, over []subject, f flags) *results {
 func (f *flags) write(r *results) error {
 	dir := f.out
 	if dir == "" {
-		if f.only != "" || f.quick || f.rounds > 0 || f.exeunt != "" || flag.NArg() > 0 {
+		if f.only != "" || f.quick || f.rounds > 0 || f.exeunt != "" || f.guard != "" {
 			return nil
 		}
 		dir = "."

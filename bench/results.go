@@ -17,6 +17,7 @@ type results struct {
 	Command  string          `json:"command"`
 	Began    time.Time       `json:"began"`
 	Took     float64         `json:"took_s"`
+	Entry    string          `json:"entry"` // ELF entry that exeunt was built with
 	Machine  machine         `json:"machine"`
 	Subjects []subjectResult `json:"subjects"`
 	Figures  []figure        `json:"figures"`
@@ -93,7 +94,7 @@ func (r *results) find(metric, subject string) *figure {
 
 // save writes the results with all readings.
 func (r *results) save(path string) error {
-	text, err := json.MarshalIndent(r, "", " ")
+	text, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -108,8 +109,19 @@ func TestFloorsAreJudged(t *testing.T) {
 	}
 }
 
+func TestLeanFloorsAreThoseOfABuildWithTheLeanStart(t *testing.T) {
+	r := &results{Figures: []figure{{Metric: "dirty-1", Subject: plain, Value: 40}}}
+	if v := r.judge(); len(v) != 0 {
+		t.Errorf("judged without the lean start: %+v", v)
+	}
+	r.Entry = "exeunt/internal/lean.start"
+	if v := r.judge(); len(v) != 1 || v[0].held {
+		t.Errorf("40 KiB of at most 32: %+v", v)
+	}
+}
+
 func TestEveryFloorAndGuardIsOfAMetricThatIsMeasured(t *testing.T) {
-	for _, f := range floors {
+	for _, f := range slices.Concat(floors, leanFloors) {
 		if title(f.metric) == f.metric {
 			t.Errorf("no measure takes the floor's %q", f.metric)
 		}

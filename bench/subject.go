@@ -122,12 +122,13 @@ func buildProbe(dir string) (string, error) {
 	return path, command(".", "go", "build", "-trimpath", "-ldflags", "-s -w -E main.start", "-o", path, "./probe")
 }
 
-// buildExeunt compiles the release build of the module around this one.
-func buildExeunt(dir string) (path, version string, err error) {
+// buildExeunt compiles the release build of the module around this one, with
+// an ELF entry of its own on the architectures that have one.
+func buildExeunt(dir, entry string) (path, version string, err error) {
 	path = filepath.Join(dir, "exeunt")
 	flags := "-s -w"
-	if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
-		flags += " -E exeunt/internal/entry.start"
+	if entry != "" && (runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64") {
+		flags += " -E " + entry
 	}
 	if err := command("..", "go", "build", "-trimpath", "-ldflags", flags, "-o", path, "."); err != nil {
 		return "", "", err
