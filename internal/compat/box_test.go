@@ -18,8 +18,8 @@ import (
 )
 
 var (
-	ours   string // folder with exeunt under each name
-	helper string // testdata/helper
+	ours string // folder with exeunt under each name
+	cast string // testdata/cast
 )
 
 func TestMain(m *testing.M) {
@@ -38,14 +38,14 @@ func TestMain(m *testing.M) {
 }
 
 // programs builds what stories run: exeunt as it is released (or takes
-// $EXEUNT_BINARY), under each name, and the helper.
+// $EXEUNT_BINARY), under each name, and the cast.
 var programs = sync.OnceValue(func() error {
 	// For inits that run as another user.
 	if err := os.Chmod(ours, 0o755); err != nil {
 		return err
 	}
-	helper = filepath.Join(ours, "helper")
-	builds := [][]string{{"-o", helper, "./testdata/helper"}}
+	cast = filepath.Join(ours, "cast")
+	builds := [][]string{{"-o", cast, "./testdata/cast"}}
 	exeunt := os.Getenv("EXEUNT_BINARY")
 	if exeunt == "" {
 		exeunt = filepath.Join(ours, "exeunt")
@@ -126,7 +126,7 @@ type place struct {
 	env    []string
 }
 
-// start starts argv; DIR in it is the box's folder, HELPER the helper.
+// start starts argv; DIR in it is the box's folder, CAST the cast.
 func start(t *testing.T, at place, argv ...string) *box {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -137,26 +137,26 @@ func start(t *testing.T, at place, argv ...string) *box {
 	}
 	b := &box{t: t, pid1: at.pid1, ours: filepath.Dir(argv[0]) == ours, dir: t.TempDir(), out: newText(t), err: newText(t), over: make(chan struct{})}
 	argv = slices.Clone(argv)
-	replace := strings.NewReplacer("DIR", b.dir, "HELPER", helper).Replace
+	replace := strings.NewReplacer("DIR", b.dir, "CAST", cast).Replace
 	for i, word := range argv {
 		argv[i] = replace(word)
 	}
 	if at.mother {
-		argv = append([]string{helper, "mother"}, argv...)
+		argv = append([]string{cast, "mother"}, argv...)
 	}
 	if at.proxy {
-		argv = append([]string{helper, "proxy"}, argv...)
+		argv = append([]string{cast, "proxy"}, argv...)
 	}
-	cmd := exec.Command(helper, append([]string{"stage"}, argv...)...)
+	cmd := exec.Command(cast, append([]string{"stage"}, argv...)...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C", "HOME=/"}
 	for _, entry := range at.env {
 		cmd.Env = append(cmd.Env, replace(entry))
 	}
 	for _, setting := range at.set {
-		cmd.Env = append(cmd.Env, "HELPER_"+replace(setting))
+		cmd.Env = append(cmd.Env, "STAGE_"+replace(setting))
 	}
 	if !at.pid1 {
-		cmd.Env = append(cmd.Env, "HELPER_PID1=no")
+		cmd.Env = append(cmd.Env, "STAGE_PID1=no")
 	}
 	cmd.Dir = b.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{

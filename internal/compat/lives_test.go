@@ -13,9 +13,9 @@ const (
 	leftAlone = `exit 3 "", alive 1`
 	// lingering is a main that ends by itself while a child in its group needs a
 	// moment to end at TERM.
-	lingering = `|sh|-c|mkfifo DIR/f; HELPER slow DIR/f & read x <DIR/f; exit 3`
+	lingering = `|sh|-c|mkfifo DIR/f; CAST slow DIR/f & read x <DIR/f; exit 3`
 	// apart is the same with a child in a session of its own.
-	apart = `|sh|-c|mkfifo DIR/f; setsid HELPER slow DIR/f & read x <DIR/f; exit 3`
+	apart = `|sh|-c|mkfifo DIR/f; setsid CAST slow DIR/f & read x <DIR/f; exit 3`
 	// off is how to have strays treated as the peers treat them.
 	off = "EXEUNT_STRAGGLER_TIMEOUT=0"
 )
@@ -63,10 +63,10 @@ var lives = []row{
 	{peer: "tini", name: "-w and TINI_VERBOSITY=0", args: "|-s|-w|--" + three, at: place{env: []string{"TINI_VERBOSITY=0"}}, story: warnings},
 	{peer: "tini", name: "no -w, no warnings", args: "|-s|--" + three, story: warnings},
 
-	{peer: "tini", name: "parent dies", args: "-- HELPER blocked", where: asChild, at: place{mother: true}, story: bereaved(64)},
-	{peer: "tini", name: "parent dies, -p SIGUSR1", args: "-p SIGUSR1 -- HELPER blocked", where: asChild, at: place{mother: true}, story: bereaved(10)},
-	{peer: "tini", name: "parent dies, -p SIGTERM", args: "-p SIGTERM -- HELPER blocked", where: asChild, at: place{mother: true}, story: bereaved(15)},
-	{peer: "tini", name: "parent dies, -p SIGHUP -g", args: "-gp SIGHUP -- HELPER blocked", where: asChild, at: place{mother: true}, story: bereaved(1)},
+	{peer: "tini", name: "parent dies", args: "-- CAST blocked", where: asChild, at: place{mother: true}, story: bereaved(64)},
+	{peer: "tini", name: "parent dies, -p SIGUSR1", args: "-p SIGUSR1 -- CAST blocked", where: asChild, at: place{mother: true}, story: bereaved(10)},
+	{peer: "tini", name: "parent dies, -p SIGTERM", args: "-p SIGTERM -- CAST blocked", where: asChild, at: place{mother: true}, story: bereaved(15)},
+	{peer: "tini", name: "parent dies, -p SIGHUP -g", args: "-gp SIGHUP -- CAST blocked", where: asChild, at: place{mother: true}, story: bereaved(1)},
 
 	{peer: "catatonit", name: "pause ends at TERM", args: "-P", at: pause, story: pauses(syscall.SIGTERM)},
 	{peer: "catatonit", name: "pause ends at INT", args: "-P", at: pause, story: pauses(syscall.SIGINT)},
@@ -77,15 +77,15 @@ var lives = []row{
 	{peer: "dumb-init", name: "deaf app is not killed", args: deaf, story: patient},
 	{peer: "catatonit", name: "deaf app is not killed", args: deaf, story: patient},
 
-	{peer: "tini", name: "TERM ends an app", args: "-- HELPER tally", story: told(syscall.SIGTERM)},
-	{peer: "dumb-init", name: "TERM ends an app", args: "-- HELPER tally", story: told(syscall.SIGTERM)},
-	{peer: "catatonit", name: "TERM ends an app", args: "-- HELPER tally", story: told(syscall.SIGTERM)},
-	{peer: "tini", name: "TERM ends a group", args: "|-g|--|sh|-c|sleep 300; HELPER tally", story: toldAtWork},
-	{peer: "dumb-init", name: "TERM ends a group", args: "|--|sh|-c|sleep 300; HELPER tally", story: toldAtWork},
-	{peer: "catatonit", name: "TERM ends a group", args: "|-g|--|sh|-c|sleep 300; HELPER tally", story: toldAtWork},
-	{peer: "tini", name: "KILL of the app", args: "-- HELPER tally", story: killed},
-	{peer: "dumb-init", name: "KILL of the app", args: "-- HELPER tally", story: killed},
-	{peer: "catatonit", name: "KILL of the app", args: "-- HELPER tally", story: killed},
+	{peer: "tini", name: "TERM ends an app", args: "-- CAST tally", story: told(syscall.SIGTERM)},
+	{peer: "dumb-init", name: "TERM ends an app", args: "-- CAST tally", story: told(syscall.SIGTERM)},
+	{peer: "catatonit", name: "TERM ends an app", args: "-- CAST tally", story: told(syscall.SIGTERM)},
+	{peer: "tini", name: "TERM ends a group", args: "|-g|--|sh|-c|sleep 300; CAST tally", story: toldAtWork},
+	{peer: "dumb-init", name: "TERM ends a group", args: "|--|sh|-c|sleep 300; CAST tally", story: toldAtWork},
+	{peer: "catatonit", name: "TERM ends a group", args: "|-g|--|sh|-c|sleep 300; CAST tally", story: toldAtWork},
+	{peer: "tini", name: "KILL of the app", args: "-- CAST tally", story: killed},
+	{peer: "dumb-init", name: "KILL of the app", args: "-- CAST tally", story: killed},
+	{peer: "catatonit", name: "KILL of the app", args: "-- CAST tally", story: killed},
 }
 
 var pause = place{env: []string{"EXEUNT_POST_START=echo ready"}}
@@ -184,7 +184,7 @@ func pauses(signals ...syscall.Signal) func(*box) string {
 				init = list[0]
 			}
 			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", init)) // empty while it comes to be
-			if b.ours || exe == helper || exe == "" {
+			if b.ours || exe == cast || exe == "" {
 				return b.ours && (b.pid1 || init != b.first)
 			}
 			var blocked uint64

@@ -16,7 +16,7 @@ func TestOurVariablesWorkUnderEveryName(t *testing.T) {
 		story           func(*box) string
 		want            string
 	}{
-		{name: "hooks run at the stop", args: "-- HELPER tally", env: "EXEUNT_PRE_STOP=touch DIR/drained", story: func(b *box) string {
+		{name: "hooks run at the stop", args: "-- CAST tally", env: "EXEUNT_PRE_STOP=touch DIR/drained", story: func(b *box) string {
 			return told(syscall.SIGTERM)(b) + left(b)
 		}, want: "exit 143 drained"},
 		{name: "hooks run at the end", args: "|--|sh|-c|exit 3", env: "EXEUNT_POST_STOP=touch DIR/over", story: func(b *box) string {
@@ -26,7 +26,7 @@ func TestOurVariablesWorkUnderEveryName(t *testing.T) {
 			return b.ends() + left(b)
 		}, want: "exit 3 over"},
 		{name: "grace period kills", args: deaf, env: "EXEUNT_GRACE_PERIOD=1s", story: told(syscall.SIGTERM), want: "exit 137"},
-		{name: "stop signal", args: "-- HELPER tally", env: "EXEUNT_STOP_SIGNAL=KILL", story: told(syscall.SIGTERM), want: "exit 137"},
+		{name: "stop signal", args: "-- CAST tally", env: "EXEUNT_STOP_SIGNAL=KILL", story: told(syscall.SIGTERM), want: "exit 137"},
 		{name: "exit codes", args: "|--|sh|-c|exit 3", env: "EXEUNT_EXIT_CODES=3=9", story: outcome, want: `exit 9 ""`},
 		{name: "user", args: "|--|id|-u", env: "EXEUNT_USER=1234", story: outcome, want: `exit 0 "1234\n"`},
 		{name: "variables are not the app's", args: "|--|sh|-c|env; exit 4", env: "EXEUNT_LOG=json", story: func(b *box) string {
@@ -67,7 +67,7 @@ func TestPreStopHookIsNotUndercutByARepeat(t *testing.T) {
 	for _, name := range []string{"tini", "dumb-init", "catatonit"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := row{args: "-- HELPER tally", at: place{env: []string{"EXEUNT_PRE_STOP=sh -c 'echo begun; read x <DIR/f; touch DIR/drained'"},
+			r := row{args: "-- CAST tally", at: place{env: []string{"EXEUNT_PRE_STOP=sh -c 'echo begun; read x <DIR/f; touch DIR/drained'"},
 				set: []string{"BEFORE=mkfifo DIR/f"}}, story: func(b *box) string {
 				b.out.await("ready")
 				for range 2 {

@@ -39,7 +39,7 @@ func published() (rows []row) {
 			differs: "paths in hooks and of the report stay what they are", ours: "app here, init here"},
 		{peer: "dumb-init", name: "its test: tac on a terminal", args: "|--|sh|-c|echo ready; exec tac", at: place{tty: true}, where: asFirst, story: reversed},
 		{peer: "dumb-init", name: "its test: job control in bash", args: "|--|bash|--norc|-ic|echo [$-]", at: place{tty: true}, where: asFirst, story: monitors},
-		{peer: "dumb-init", name: "its test: first HUP and CONT on a terminal", args: "-- HELPER patient", at: place{tty: true}, where: asFirst, story: hangUps},
+		{peer: "dumb-init", name: "its test: first HUP and CONT on a terminal", args: "-- CAST patient", at: place{tty: true}, where: asFirst, story: hangUps},
 	}...)
 }
 

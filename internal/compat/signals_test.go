@@ -70,7 +70,7 @@ func signalRows() (rows []row) {
 			if sig == 9 || sig == 19 {
 				continue // nobody can receive those
 			}
-			r := row{peer: peer, name: fmt.Sprint("signal ", sig), args: "-- HELPER blocked", story: passes(sig)}
+			r := row{peer: peer, name: fmt.Sprint("signal ", sig), args: "-- CAST blocked", story: passes(sig)}
 			switch {
 			case in(sig, " 32 33 "):
 				r.differs, r.ours = "libc keeps it from the peer; we have no libc", fmt.Sprintf("[%d]", sig)
@@ -87,9 +87,9 @@ func signalRows() (rows []row) {
 	}
 	for _, sig := range []int{20, 21, 22} {
 		rows = append(rows,
-			row{peer: "dumb-init", name: fmt.Sprint("single child, signal ", sig), args: "-c -- HELPER blocked", story: passes(sig)},
-			row{peer: "dumb-init", name: fmt.Sprint("rewritten, signal ", sig), args: fmt.Sprintf("-r %d:10 -- HELPER blocked", sig), story: passes(sig)},
-			row{peer: "dumb-init", name: fmt.Sprint("dropped, signal ", sig), args: fmt.Sprintf("-r %d:0 -r 2:1 -- HELPER blocked", sig), where: asFirst, story: passes(2, sig)})
+			row{peer: "dumb-init", name: fmt.Sprint("single child, signal ", sig), args: "-c -- CAST blocked", story: passes(sig)},
+			row{peer: "dumb-init", name: fmt.Sprint("rewritten, signal ", sig), args: fmt.Sprintf("-r %d:10 -- CAST blocked", sig), story: passes(sig)},
+			row{peer: "dumb-init", name: fmt.Sprint("dropped, signal ", sig), args: fmt.Sprintf("-r %d:0 -r 2:1 -- CAST blocked", sig), where: asFirst, story: passes(2, sig)})
 	}
 	for _, r := range []struct{ args, name string }{
 		{"-r 15:3", "rewritten"}, {"-r15:3", "rewritten, stuck"}, {"--rewrite 15:3", "rewritten, long"},
@@ -97,8 +97,8 @@ func signalRows() (rows []row) {
 		{"-r 15:2 -r 15:3", "the last one counts"}, {"-r 15:10 -r 10:15", "swapped"}, {"-c -r 15:3", "rewritten, single child"},
 		{"-r 15:0 -r 1:15", "dropped, and the target of another"}, {"-r 15:28", "to what is ignored"},
 	} {
-		rows = append(rows, row{peer: "dumb-init", name: "TERM " + r.name, args: r.args + " -- HELPER blocked", story: passes(15)},
-			row{peer: "dumb-init", name: "TERM, HUP and USR1 " + r.name, args: r.args + " -- HELPER blocked", story: passes(15, 1, 10)})
+		rows = append(rows, row{peer: "dumb-init", name: "TERM " + r.name, args: r.args + " -- CAST blocked", story: passes(15)},
+			row{peer: "dumb-init", name: "TERM, HUP and USR1 " + r.name, args: r.args + " -- CAST blocked", story: passes(15, 1, 10)})
 	}
 	return append(rows, groups()...)
 }
@@ -114,7 +114,7 @@ func groups() (rows []row) {
 	} {
 		for _, sig := range []int{1, 10, 15} {
 			rows = append(rows, row{
-				peer: r.peer, name: fmt.Sprintf("who gets %d, %s %s", sig, r.args, r.env), args: r.args + " -- HELPER family",
+				peer: r.peer, name: fmt.Sprintf("who gets %d, %s %s", sig, r.args, r.env), args: r.args + " -- CAST family",
 				at: place{env: []string{r.env}}, story: reaches(sig),
 			})
 		}
@@ -146,7 +146,7 @@ func reaches(sig int) func(*box) string {
 func TestEveryRepeatIsPassedOn(t *testing.T) {
 	for _, name := range []string{"tini", "dumb-init", "catatonit"} {
 		for _, pid1 := range []bool{true, false} {
-			r := row{peer: name, args: "-- HELPER patient", story: func(b *box) string {
+			r := row{peer: name, args: "-- CAST patient", story: func(b *box) string {
 				b.out.await("ready")
 				init := b.init()
 				for n := range 3 {

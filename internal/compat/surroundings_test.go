@@ -37,12 +37,12 @@ var inheritances = []row{
 	{peer: "dumb-init", name: "environment", args: "-- env", at: place{env: []string{"A=1", "DUMB_INIT_X=1"}}, story: sortedEnv},
 	{peer: "catatonit", name: "environment", args: "-- env", at: place{env: []string{"A=1", "CATATONIT_X=1"}}, story: sortedEnv},
 
-	{peer: "tini", name: "group and session", args: "-- HELPER who", story: outcome},
-	{peer: "tini", name: "group and session, -g", args: "-g -- HELPER who", story: outcome},
-	{peer: "dumb-init", name: "group and session", args: "-- HELPER who", story: outcome},
-	{peer: "dumb-init", name: "group and session, single child", args: "-c -- HELPER who", story: outcome,
+	{peer: "tini", name: "group and session", args: "-- CAST who", story: outcome},
+	{peer: "tini", name: "group and session, -g", args: "-g -- CAST who", story: outcome},
+	{peer: "dumb-init", name: "group and session", args: "-- CAST who", story: outcome},
+	{peer: "dumb-init", name: "group and session, single child", args: "-c -- CAST who", story: outcome,
 		differs: "the app always has a group of its own, so that the terminal's keys come once", ours: `exit 0 "group true session false\n"`},
-	{peer: "catatonit", name: "group and session", args: "-- HELPER who", story: outcome},
+	{peer: "catatonit", name: "group and session", args: "-- CAST who", story: outcome},
 
 	{peer: "tini", name: "stdout closed", args: "|--|sh|-c|echo a; exit 3", at: place{set: []string{"CLOSED=1"}}, story: outcome},
 	{peer: "dumb-init", name: "stdout closed", args: "|--|sh|-c|echo a; exit 3", at: place{set: []string{"CLOSED=1"}}, story: outcome},
@@ -118,7 +118,7 @@ func resizes(b *box) string {
 
 // jobs stops a job in an interactive shell by Ctrl-Z.
 func jobs(b *box) string {
-	fmt.Fprintln(b.in, helper+" tally")
+	fmt.Fprintln(b.in, cast+" tally")
 	b.out.await("ready\r\n")
 	fmt.Fprint(b.in, "\x1a")
 	said := "a job stopped"
@@ -139,19 +139,19 @@ func onTerminal(b *box) string {
 
 // terminals are what a terminal's users see.
 var terminals = []row{
-	{peer: "tini", name: "the app has the terminal", args: "-s -- HELPER who", at: place{tty: true}, story: onTerminal},
+	{peer: "tini", name: "the app has the terminal", args: "-s -- CAST who", at: place{tty: true}, story: onTerminal},
 	{peer: "tini", name: "piped through", args: "|-s|--|sh|-c|read x; echo got $x", at: place{tty: true}, story: typed},
-	{peer: "dumb-init", name: "the app has the terminal", args: "-- HELPER who", at: place{tty: true}, where: asFirst, story: onTerminal,
+	{peer: "dumb-init", name: "the app has the terminal", args: "-- CAST who", at: place{tty: true}, where: asFirst, story: onTerminal,
 		differs: "the terminal stays with its session: to move it would send HUP to whoever holds it", ours: `exit 0 "group true session false foreground true\r\n"`},
-	{peer: "catatonit", name: "the app has the terminal", args: "-- HELPER who", at: place{tty: true}, story: onTerminal},
-	{peer: "tini", name: "Ctrl-C and Ctrl-\\", args: "-s -- HELPER tally", at: place{tty: true}, story: press("\x03\x1c", 2, 3)},
-	{peer: "dumb-init", name: "Ctrl-C and Ctrl-\\", args: "-- HELPER tally", at: place{tty: true}, where: asFirst, story: press("\x03\x1c", 2, 3)},
-	{peer: "catatonit", name: "Ctrl-C and Ctrl-\\", args: "-- HELPER tally", at: place{tty: true}, story: press("\x03\x1c", 2, 3)},
-	{peer: "dumb-init", name: "Ctrl-C, single child", args: "-c -- HELPER tally", at: place{tty: true}, where: asFirst, story: pressed,
+	{peer: "catatonit", name: "the app has the terminal", args: "-- CAST who", at: place{tty: true}, story: onTerminal},
+	{peer: "tini", name: "Ctrl-C and Ctrl-\\", args: "-s -- CAST tally", at: place{tty: true}, story: press("\x03\x1c", 2, 3)},
+	{peer: "dumb-init", name: "Ctrl-C and Ctrl-\\", args: "-- CAST tally", at: place{tty: true}, where: asFirst, story: press("\x03\x1c", 2, 3)},
+	{peer: "catatonit", name: "Ctrl-C and Ctrl-\\", args: "-- CAST tally", at: place{tty: true}, story: press("\x03\x1c", 2, 3)},
+	{peer: "dumb-init", name: "Ctrl-C, single child", args: "-c -- CAST tally", at: place{tty: true}, where: asFirst, story: pressed,
 		differs: "a key is one signal", ours: "each key came once"},
-	{peer: "tini", name: "window size", args: "-s -- HELPER tally", at: place{tty: true}, story: resizes},
-	{peer: "dumb-init", name: "window size", args: "-- HELPER tally", at: place{tty: true}, where: asFirst, story: resizes},
-	{peer: "catatonit", name: "window size", args: "-- HELPER tally", at: place{tty: true}, story: resizes},
+	{peer: "tini", name: "window size", args: "-s -- CAST tally", at: place{tty: true}, story: resizes},
+	{peer: "dumb-init", name: "window size", args: "-- CAST tally", at: place{tty: true}, where: asFirst, story: resizes},
+	{peer: "catatonit", name: "window size", args: "-- CAST tally", at: place{tty: true}, story: resizes},
 	{peer: "tini", name: "Ctrl-Z in bash", args: "-s -- bash --norc -i", at: place{tty: true}, story: jobs},
 	{peer: "dumb-init", name: "Ctrl-Z in bash", args: "-- bash --norc -i", at: place{tty: true}, where: asFirst, story: jobs},
 	{peer: "catatonit", name: "Ctrl-Z in bash", args: "-- bash --norc -i", at: place{tty: true}, story: jobs,
@@ -177,11 +177,11 @@ var defects = []row{
 		differs: "catatonit hangs for ever, or has exit code 1", ours: "exit 3"},
 	{peer: "tini", name: "stdin closed", args: "|-s|--|sh|-c|exit 3", at: place{set: []string{"CLOSED=0"}}, story: within,
 		differs: "tini's tcsetpgrp fails, and with it the start", ours: "exit 3"},
-	{peer: "tini", name: "stopped app is told to end", args: "-s -- HELPER tally", story: stopped,
+	{peer: "tini", name: "stopped app is told to end", args: "-s -- CAST tally", story: stopped,
 		differs: "a stopped process does not hear TERM until it is continued", ours: "died of it: exit 143"},
-	{peer: "dumb-init", name: "stopped app is told to end", args: "-- HELPER tally", story: stopped,
+	{peer: "dumb-init", name: "stopped app is told to end", args: "-- CAST tally", story: stopped,
 		differs: "a stopped process does not hear TERM until it is continued", ours: "died of it: exit 143"},
-	{peer: "catatonit", name: "stopped app is told to end", args: "-- HELPER tally", story: stopped,
+	{peer: "catatonit", name: "stopped app is told to end", args: "-- CAST tally", story: stopped,
 		differs: "a stopped process does not hear TERM until it is continued", ours: "died of it: exit 143"},
 	{peer: "dumb-init", name: "reader of the log has gone", args: "|-v|--|sh|-c|exit 3", at: place{deaf: true}, story: within,
 		differs: "dumb-init writes of the SIGPIPE that its writing raised, for ever", ours: "exit 3"},
@@ -198,7 +198,7 @@ var defects = []row{
 }
 
 // unprivileged is a user who may start a set-user-ID program.
-var unprivileged = place{set: []string{"BEFORE=cp HELPER DIR/root; chmod 4755 DIR/root; chmod 755 DIR DIR/..", "UID=1000"}}
+var unprivileged = place{set: []string{"BEFORE=cp CAST DIR/root; chmod 4755 DIR/root; chmod 755 DIR DIR/..", "UID=1000"}}
 
 // forbidden sends a signal that the init may not pass on.
 func forbidden(b *box) string {

@@ -49,19 +49,19 @@ func main() {
 
 func must(err error) {
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "helper:", err)
+		fmt.Fprintln(os.Stderr, "cast:", err)
 		os.Exit(99)
 	}
 }
 
 // stage is PID 1 of a fresh namespace. It becomes the init, or with
-// HELPER_PID1=no starts it, writes its wait status to descriptor 3, and stays
+// STAGE_PID1=no starts it, writes its wait status to descriptor 3, and stays
 // until everybody has gone.
 func stage(argv []string) {
 	must(syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
 	must(syscall.Mount("proc", "/proc", "proc", 0, ""))
 	syscall.CloseOnExec(3)
-	if os.Getenv("HELPER_PID1") == "" {
+	if os.Getenv("STAGE_PID1") == "" {
 		prepare(argv)
 	}
 	signal.Notify(make(chan os.Signal, 1)) // the terminal's are for the init
@@ -84,14 +84,14 @@ func stage(argv []string) {
 	}
 }
 
-// prepare makes what the variables HELPER_… ask for and becomes the init.
+// prepare makes what the variables STAGE_… ask for and becomes the init.
 func prepare(argv []string) {
 	runtime.LockOSThread()
 	setting := map[string][]string{}
 	var env []string
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
-		switch name, ok := strings.CutPrefix(name, "HELPER_"); {
+		switch name, ok := strings.CutPrefix(name, "STAGE_"); {
 		case name == "BEFORE":
 			out, err := exec.Command("/bin/sh", "-c", value).CombinedOutput()
 			if err != nil {
