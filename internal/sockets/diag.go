@@ -19,10 +19,12 @@ const (
 	unixRequestSize = 24 // struct unix_diag_req
 	unixMessageSize = 16 // struct unix_diag_msg
 
-	requestBytecode = 1 // INET_DIAG_REQ_BYTECODE
-	attributeInfo   = 2 // INET_DIAG_INFO: struct tcp_info
-	attributeName   = 0 // UNIX_DIAG_NAME
-	showName        = 1 // UDIAG_SHOW_NAME
+	requestBytecode = 1    // INET_DIAG_REQ_BYTECODE
+	attributeInfo   = 2    // INET_DIAG_INFO: struct tcp_info
+	attributeName   = 0    // UNIX_DIAG_NAME
+	attributeQueues = 4    // UNIX_DIAG_RQLEN: struct unix_diag_rqlen
+	showName        = 1    // UDIAG_SHOW_NAME
+	showQueues      = 0x10 // UDIAG_SHOW_RQLEN
 
 	jump        = 1 // INET_DIAG_BC_JMP
 	portAtLeast = 2 // INET_DIAG_BC_S_GE
@@ -159,17 +161,28 @@ func address(family byte, host, port []byte) netip.AddrPort {
 	return netip.AddrPortFrom(addr, binary.BigEndian.Uint16(port))
 }
 
-// connected counts the connections to unix sockets.
+// connected counts the connections to unix sockets. Those that wait to be
+// accepted have no inode yet and are not told of, but listeners tell how many
+// there are.
 func (d *diag) connected(ctx context.Context, paths []string) ([]int, error) {
 	counts := make([]int, len(paths))
 	request := make([]byte, unixRequestSize)
 	request[0] = unix.AF_UNIX
-	binary.NativeEndian.PutUint32(request[4:], uint32(In(Established)))
-	binary.NativeEndian.PutUint32(request[12:], showName)
+	binary.NativeEndian.PutUint32(request[4:], uint32(In(Established, Listen)))
+	binary.NativeEndian.PutUint32(request[12:], showName|showQueues)
 	err := d.dump(ctx, request, func(message []byte) {
-		if len(message) >= unixMessageSize {
-			count(counts, paths, unixName(attribute(message[unixMessageSize:], attributeName)))
+		if len(message) < unixMessageSize {
+			return
 		}
+		n := 1
+		attributes := message[unixMessageSize:]
+		if State(message[2]) == Listen {
+			n = 0
+			if queues := attribute(attributes, attributeQueues); len(queues) >= 4 {
+				n = int(binary.NativeEndian.Uint32(queues))
+			}
+		}
+		count(counts, paths, unixName(attribute(attributes, attributeName)), n)
 	})
 	return counts, err
 }
@@ -186,10 +199,10 @@ func unixName(name []byte) string {
 	return string(name)
 }
 
-func count(counts []int, paths []string, name string) {
+func count(counts []int, paths []string, name string, n int) {
 	for i, path := range paths {
 		if path == name {
-			counts[i]++
+			counts[i] += n
 		}
 	}
 }

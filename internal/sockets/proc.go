@@ -120,13 +120,13 @@ func procAddress(text []byte, port uint16) (netip.AddrPort, error) {
 func procConnected(ctx context.Context, proc string, paths []string) ([]int, error) {
 	counts := make([]int, len(paths))
 	err := lines(ctx, filepath.Join(proc, "net", "unix"), func(line []byte) error {
-		words := strings.SplitN(string(line), " ", 8) // num to state are of fixed width, a path may hold spaces
-		if len(words) < 8 {
-			return nil // it has no name
+		words := strings.SplitN(string(line), " ", 7) // these are of fixed width; a path may hold spaces
+		if len(words) < 7 {
+			return errFormat
 		}
-		_, path, _ := strings.Cut(strings.TrimLeft(words[7], " "), " ")
-		if words[5] == "03" || words[5] == "02" {
-			count(counts, paths, path)
+		_, path, _ := strings.Cut(strings.TrimLeft(words[6], " "), " ")
+		if path != "" && (words[5] == "03" || words[5] == "02") {
+			count(counts, paths, path, 1)
 		}
 		return nil
 	})
