@@ -71,7 +71,7 @@ func TestCeleryFinishesItsTaskHoweverOftenItIsTold(t *testing.T) {
 	}
 	task.end()
 	task.told("begun", "done")
-	s.took(told, 4*time.Second, 9*time.Second)
+	s.took(told, 4*time.Second, 12*time.Second)
 }
 
 // The control: a signal to the whole group ends the worker's pool, and with it

@@ -19,7 +19,7 @@ type space struct {
 	PID   int // PID 1's number out here
 	Out   *transcript
 	first *os.Process   // PID 1
-	over  chan struct{} // closed when it is gone
+	over  chan struct{} // closed when it is gone, and all it printed is in Out
 	ended time.Time
 	state *os.ProcessState
 }
@@ -71,9 +71,12 @@ func begin(t *testing.T, o options, argv ...string) *space {
 	}
 	s.first, s.PID = command.Process, command.Process.Pid
 	go func() {
+		defer close(s.over)
 		command.Wait()
 		s.ended, s.state = time.Now(), command.ProcessState
-		close(s.over)
+		if o.output == nil && o.tty == nil {
+			<-s.Out.ended // nobody in the namespace has outlived PID 1
+		}
 	}()
 	t.Cleanup(func() {
 		command.Process.Kill() // PID 1 takes all of its namespace with it
@@ -150,11 +153,11 @@ type transcript struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
 	changed chan struct{} // closed and replaced at each change
-	ended   bool          // nothing more can come
+	ended   chan struct{} // closed when nothing more can come
 }
 
 func newTranscript(t *testing.T) *transcript {
-	return &transcript{t: t, changed: make(chan struct{})}
+	return &transcript{t: t, changed: make(chan struct{}), ended: make(chan struct{})}
 }
 
 // pipe returns a descriptor whose text is added. The caller closes its copy.
@@ -170,12 +173,12 @@ func (o *transcript) pipe() *os.File {
 // follow adds all that comes from r until it ends, and closes it.
 func (o *transcript) follow(r *os.File) {
 	defer r.Close()
+	defer close(o.ended)
 	chunk := make([]byte, 4096)
 	for {
 		n, err := r.Read(chunk)
 		o.mu.Lock()
 		o.text.Write(chunk[:n])
-		o.ended = err != nil
 		close(o.changed)
 		o.changed = make(chan struct{})
 		o.mu.Unlock()
@@ -203,16 +206,18 @@ func (o *transcript) awaitCount(text string, n int) {
 	deadline := time.After(bound)
 	for {
 		o.mu.Lock()
-		printed, changed, ended := strings.Count(o.text.String(), text), o.changed, o.ended
+		printed, changed := strings.Count(o.text.String(), text), o.changed
 		o.mu.Unlock()
 		if printed >= n {
 			return
 		}
-		if ended {
-			o.t.Fatalf("%q printed %d times, want %d, in:\n%s", text, printed, n, o)
-		}
 		select {
 		case <-changed:
+		case <-o.ended:
+			if printed = strings.Count(o.String(), text); printed < n {
+				o.t.Fatalf("%q printed %d times and no more, want %d, in:\n%s", text, printed, n, o)
+			}
+			return
 		case <-deadline:
 			o.t.Fatalf("%q printed %d times in %v, want %d, in:\n%s", text, printed, bound, n, o)
 		}
