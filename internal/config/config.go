@@ -30,8 +30,11 @@ type Host struct {
 	PID1     bool          // we are PID 1 of our namespace
 	Terminal bool          // stdin is a terminal
 	Platform string        // its name, empty if not known
-	Grace    time.Duration // its default grace period
-	Ignored  signals.Set   // signals that we were given ignored
+	Grace    time.Duration // its grace period
+	// GraceVariable is the platform's own variable that says Grace, as good as
+	// ours; empty means that Grace is its default, a guess.
+	GraceVariable string
+	Ignored       signals.Set // signals that we were given ignored
 }
 
 // An Invocation is one command line, read and found to be good.
@@ -75,9 +78,8 @@ func Parse(args, env []string, host Host) (*Invocation, error) {
 		return &Invocation{Verb: Version}, nil
 	}
 	ours, rest := partition(env)
-	// A command line without options is not worth the 0.3 ms that kong takes.
-	f := &flags{}
-	if len(line.flags) > 0 || len(ours) > 0 || line.verb == Help {
+	f := quick(line.flags, ours)
+	if f == nil || line.verb == Help {
 		p := newParser()
 		if line.verb != Help {
 			if err := p.parse(line.flags, ours); err != nil {

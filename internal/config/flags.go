@@ -116,7 +116,10 @@ func (p *parser) parse(given []option, ours []variable) error {
 		}
 		if p.flags.sources[name] == "" {
 			p.flags.sources[name] = v.name
-			args = append(args, p.entries(name, v.value)...)
+			flag := p.flag("--" + name)
+			for _, value := range entries(v.value, flag != nil && flag.IsSlice()) {
+				args = append(args, "--"+name+"="+value)
+			}
 		}
 	}
 	_, err := p.kong.Parse(args)
@@ -126,19 +129,19 @@ func (p *parser) parse(given []option, ours []variable) error {
 	return nil
 }
 
-// entries writes a variable as the flags it stands for.
-func (p *parser) entries(name, value string) []string {
+// entries are the values that a variable holds: one a line where the flag is
+// repeatable.
+func entries(value string, repeatable bool) (list []string) {
 	values := []string{value}
-	if flag := p.flag("--" + name); flag != nil && flag.IsSlice() {
+	if repeatable {
 		values = strings.Split(value, "\n")
 	}
-	var args []string
 	for _, value := range values {
 		if value = strings.TrimSuffix(value, "\r"); strings.TrimSpace(value) != "" {
-			args = append(args, "--"+name+"="+value)
+			list = append(list, value)
 		}
 	}
-	return args
+	return list
 }
 
 // blame puts the name of the variable into an error that names a flag, where
