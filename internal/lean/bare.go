@@ -67,23 +67,25 @@ func bare() {
 }
 
 // tell passes a signal on. A stop signal becomes TERM, once, unless we are
-// another init, and reaches a stopped process too.
+// another init, and reaches a stopped process too. It returns whether the stop
+// has begun.
 //
 //go:nosplit
 func tell(sig int, stopped bool) bool {
-	bit := uint64(1) << (sig - 1)
-	switch {
-	case freezing&bit != 0, faults&bit != 0 && (as == tini || as == catatonit):
-	case stopping&bit == 0:
+	if stopping>>(sig-1)&1 == 0 {
+		if treat(sig, 0) == pass {
+			send(sig)
+		}
+		return stopped
+	}
+	if as == exeunt {
+		sig = term
+	}
+	if as != exeunt || !stopped {
 		send(sig)
-	case as != exeunt:
-		send(sig)
-		send(cont)
-	case !stopped:
-		send(term)
 		send(cont)
 	}
-	return stopped || stopping&bit != 0
+	return true
 }
 
 // endOthers tells everyone in our PID namespace to end, and kills those who do

@@ -65,10 +65,11 @@ func run(stack unsafe.Pointer) {
 	if call(unix.SYS_CLOSE_RANGE, 3, 1<<32-1, 0, 0, 0, 0) == 0 {
 		serve()
 	}
-	takeUnkept()
 	if !roomForRuntime() {
 		bare()
 	}
+	takeUnkept()
+	harden()
 }
 
 // serve forwards and reaps until something is to be decided.
@@ -144,19 +145,41 @@ func nobodyLeft() bool {
 	return !pid1 || call(unix.SYS_KILL, ^uintptr(0), 0, 0, 0, 0, 0) == -int(unix.ESRCH)
 }
 
-// forward passes the signal in info on to the program, and reports whether that
-// was right and went well.
+// A treatment is what becomes of a signal.
+type treatment uint8
+
+const (
+	decide treatment = iota // by the ordinary program
+	drop
+	pass // on to the program
+)
+
+// treat is what the ordinary program would do with the signal, or decide.
+//
+//go:nosplit
+func treat(sig int, code int32) treatment {
+	bit := uint64(1) << (sig - 1)
+	switch {
+	case (freezing|stopping)&bit != 0, code > 0: // above 0 the kernel sent it
+		return decide
+	case faults&bit != 0 && (as == tini || as == catatonit):
+		return drop
+	}
+	return pass
+}
+
+// forward does with the signal in info what is to be done, and reports whether
+// that was for us to do and went well.
 //
 //go:nosplit
 func forward(sig int) bool {
-	bit := uint64(1) << (sig - 1)
-	if (freezing|stopping)&bit != 0 || info.Code > 0 {
-		return false
-	}
-	if faults&bit != 0 && (as == tini || as == catatonit) {
+	switch treat(sig, info.Code) {
+	case drop:
 		return true
+	case pass:
+		return send(sig)
 	}
-	return send(sig)
+	return false
 }
 
 // send signals the program, under dumb-init its group. That it is a zombie is
@@ -190,6 +213,23 @@ func take() {
 func takeUnkept() {
 	for entry.TakenCount < len(entry.Taken) && next(entry.Unkept, 0) > 0 {
 		take()
+	}
+}
+
+// ignore is os/signal's. It also sets the disposition.
+//
+//go:linkname ignore os/signal.signal_ignore
+func ignore(sig uint32)
+
+// harden makes the runtime's own handler of HUP, INT, QUIT and TERM drop them,
+// where it would end us with exit code 2, until ours takes its place: the app is
+// not to die of a stop signal's repeat.
+//
+//go:nosplit
+func harden() {
+	for _, sig := range [...]uint32{1, 2, 3, 15} {
+		ignore(sig)
+		call(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0)
 	}
 }
 

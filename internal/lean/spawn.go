@@ -11,12 +11,13 @@ import (
 )
 
 var (
-	pipe    [2]int32
-	chldWas sigaction // the disposition of SIGCHLD that we were given
-	session bool      // the program gets a session of its own
-	group   int32
-	found   [256]byte // a path to be tried
-	told    byte
+	pipe      [2]int32
+	chldWas   sigaction // the disposition of SIGCHLD that we were given
+	byDefault sigaction
+	session   bool // the program gets a session of its own
+	group     int32
+	found     [256]byte // a path to be tried
+	told      byte
 )
 
 // A sigaction is the kernel's struct sigaction, with room for amd64's restorer.
@@ -40,7 +41,6 @@ func call(trap, a1, a2, a3, a4, a5, a6 uintptr) int
 //
 //go:nosplit
 func spawn() bool {
-	var byDefault sigaction
 	if call(unix.SYS_RT_SIGACTION, chld, uintptr(unsafe.Pointer(&byDefault)), uintptr(unsafe.Pointer(&chldWas)), 8, 0, 0) != 0 {
 		return false
 	}
@@ -90,7 +90,7 @@ func child() {
 			call(unix.SYS_RT_SIGACTION, chld, uintptr(unsafe.Pointer(&chldWas)), 0, 8, 0, 0)
 		}
 		call(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&entry.Mask)), 0, 8, 0, 0)
-		exec()
+		search()
 	}
 	call(unix.SYS_WRITE, uintptr(pipe[1]), uintptr(unsafe.Pointer(&told)), 1, 0, 0, 0)
 	for {
@@ -110,11 +110,11 @@ func takeTerminal() bool {
 	return false
 }
 
-// exec looks for the program along PATH, as execvp(3) does. It returns if it
+// search executes the program along PATH, as execvp(3) does. It returns if it
 // cannot be executed, or if a path is longer than most.
 //
 //go:nosplit
-func exec() {
+func search() {
 	name := at(argv, 0)
 	for p := name; *(*byte)(p) != 0; p = unsafe.Add(p, 1) {
 		if *(*byte)(p) == '/' {
