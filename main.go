@@ -63,10 +63,10 @@ func main() {
 
 // start does what the command line says and returns the exit code.
 func start(args, env []string, received <-chan signals.Received) (code int) {
-	where := platform.Detect()
+	where := platform.Detect(env)
 	host := config.Host{
-		PID1: os.Getpid() == 1, Terminal: platform.Terminal(0), Platform: where.Name, Grace: where.Grace,
-		Ignored: signals.Set(entry.Ignored),
+		PID1: os.Getpid() == 1, Terminal: platform.Terminal(0), Ignored: signals.Set(entry.Ignored),
+		Platform: where.Name, Grace: where.Grace, GraceVariable: where.Variable,
 	}
 	inv, err := parse(args, env, host)
 	var ending *compat.Ending

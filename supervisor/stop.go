@@ -92,7 +92,7 @@ func (m *Machine) requestStop(r signals.Received) {
 	m.stop(ReasonSignal)
 	grace := fmt.Sprintf("grace period %v (%s)", m.plan.Budget.Grace, m.plan.Budget.Source)
 	if !m.plan.Budget.Armed {
-		grace = fmt.Sprintf("grace period not set, assuming %v for hooks", m.plan.Budget.Grace)
+		grace = fmt.Sprintf("grace period not set, assuming %v for hooks (%s)", m.plan.Budget.Grace, m.plan.Budget.Source)
 	}
 	m.note(Entry{Message: "stopping, " + grace, Signal: r.Signal, From: r.PID})
 	if m.plan.Budget.Armed {

@@ -85,6 +85,9 @@ func (s *story) setting(words []string) (err error) {
 	switch words[0] {
 	case "grace":
 		p.Budget = Budget{Armed: len(words) == 2, Source: "--grace-period"}
+		if !p.Budget.Armed {
+			p.Budget.Source = "docker"
+		}
 		p.Budget.Grace, err = time.ParseDuration(words[1])
 	case "straggler":
 		p.Straggler, err = time.ParseDuration(value)

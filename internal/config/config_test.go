@@ -83,6 +83,30 @@ func TestThePlanWithoutOptionsHasTheDefaults(t *testing.T) {
 	}
 }
 
+// A platform's default is a guess, which kills nobody; its own word is not.
+func TestTheGracePeriodIsTheFlagsElseThePlatformsWordElseItsDefault(t *testing.T) {
+	fly := Host{Platform: "fly", Grace: 5 * time.Second}
+	railway := Host{Platform: "railway", Grace: 45 * time.Second, GraceVariable: "RAILWAY_DRAINING"}
+	for _, c := range []struct {
+		host Host
+		args string
+		want supervisor.Budget
+	}{
+		{Host{Grace: 10 * time.Second}, "ls", supervisor.Budget{Grace: 10 * time.Second, Source: "default"}},
+		{fly, "ls", supervisor.Budget{Grace: 5 * time.Second, Source: "fly"}},
+		{fly, "--grace-period auto ls", supervisor.Budget{Grace: 5 * time.Second, Armed: true, Source: "--grace-period auto, fly"}},
+		{fly, "--grace-period 7 ls", supervisor.Budget{Grace: 7 * time.Second, Armed: true, Source: "--grace-period"}},
+		{railway, "ls", supervisor.Budget{Grace: 45 * time.Second, Armed: true, Source: "RAILWAY_DRAINING"}},
+		{railway, "--grace-period auto ls", supervisor.Budget{Grace: 45 * time.Second, Armed: true, Source: "--grace-period auto, RAILWAY_DRAINING"}},
+		{railway, "--grace-period 7 ls", supervisor.Budget{Grace: 7 * time.Second, Armed: true, Source: "--grace-period"}},
+	} {
+		inv, err := Parse(strings.Fields(c.args), nil, c.host)
+		if err != nil || inv.Plan.Budget != c.want {
+			t.Errorf("%q on %q: %+v, %v, want %+v", c.args, c.host.Platform, inv.Plan.Budget, err, c.want)
+		}
+	}
+}
+
 // TestGoodValuesReachThePlan gives each flag each way, as a flag and as its
 // variable, and looks for the same effect.
 func TestGoodValuesReachThePlan(t *testing.T) {

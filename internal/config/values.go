@@ -180,7 +180,10 @@ func choose[T any](word string, words []string, values ...T) (T, error) {
 // budget is the grace period and where it came from.
 func (f *flags) budget(host Host) supervisor.Budget {
 	b := supervisor.Budget{Grace: host.Grace, Source: host.Platform}
-	if b.Source == "" {
+	switch {
+	case host.GraceVariable != "":
+		b.Armed, b.Source = true, host.GraceVariable
+	case b.Source == "":
 		b.Source = "default"
 	}
 	if g := f.GracePeriod; g != nil {
