@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,27 +16,23 @@ import (
 const settle = 500 * time.Millisecond
 
 var memories = measure{
-	name: "memory", about: "the init's memory and threads with one child, with 50, and after 100,000 orphans",
-	rounds: 3, quick: 1,
-	metrics: append(append(
-		memoryMetrics("1", "one child"),
-		memoryMetrics("50", "50 children")...),
-		memoryMetrics("100k", "after 100,000 reaps")...),
+	name: "memory", about: "the init's memory and threads with one child, and with 50",
+	rounds: 10, quick: 2,
+	metrics: slices.Concat(memoryMetrics("1", "one child"), memoryMetrics("50", "50 children")),
 	round: inTurn(func(_ int, s subject, t *tally) error {
-		for _, state := range []struct {
-			key     string
-			records int
-			command []string
-		}{
-			{"1", 2, []string{probe, "pause"}},
-			{"50", 2, []string{probe, "crowd", "49"}},
-			{"100k", 3, []string{probe, "storm", "100000"}},
-		} {
-			if err := remember(s, t, state.key, state.records, state.command); err != nil {
-				return err
-			}
+		if err := remember(s, t, "1", 2, probe, "pause"); err != nil {
+			return err
 		}
-		return nil
+		return remember(s, t, "50", 2, probe, "crowd", "49")
+	}),
+}
+
+var reaped = measure{
+	name: "reaped", about: "the init's memory and threads after 100,000 orphans",
+	rounds: 3, quick: 1,
+	metrics: memoryMetrics("100k", "after 100,000 reaps"),
+	round: inTurn(func(_ int, s subject, t *tally) error {
+		return remember(s, t, "100k", 3, probe, "storm", "100000")
 	}),
 }
 
@@ -49,7 +46,7 @@ func memoryMetrics(key, title string) []metric {
 }
 
 // remember takes the memory of an init once its app has said so many records.
-func remember(s subject, t *tally, key string, records int, command []string) error {
+func remember(s subject, t *tally, key string, records int, command ...string) error {
 	sp, err := enter(s, 2*time.Minute, command...)
 	if err != nil {
 		return err

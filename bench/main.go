@@ -171,6 +171,9 @@ func measureAll(selected []*measure, over []subject, f flags) *results {
 		if f.rounds > 0 {
 			rounds = f.rounds
 		}
+		if f.guard != "" {
+			rounds = max(rounds, enough)
+		}
 		r.add(m, m.run(rounds, over))
 		runtime.GC()
 	}

@@ -26,7 +26,7 @@ type measure struct {
 }
 
 // measures in the order in which they run.
-var measures = []measure{sizes, starts, trues, exits, signalling, orphans, forking, stops, earlies, memories, idles}
+var measures = []measure{sizes, starts, trues, exits, signalling, orphans, forking, stops, earlies, memories, reaped, idles}
 
 // A tally collects the readings of one measure.
 type tally struct {
