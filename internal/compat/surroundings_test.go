@@ -18,16 +18,16 @@ var bothKept = fmt.Sprintf("exit 0 %q", "SigBlk:\t0000000000004a00\nSigIgn:\t000
 
 // inheritances are what the app gets of what the init got.
 var inheritances = []row{
-	{peer: "tini", name: "mask and ignored signals", args: mask, at: place{set: []string{"BLOCKED=10 12 15", "IGNORED=1 13"}}, story: outcome},
-	{peer: "dumb-init", name: "mask and ignored signals", args: mask, at: place{set: []string{"BLOCKED=10 12 15", "IGNORED=1 13"}}, story: outcome,
+	{peer: "tini", name: "mask and ignored signals", args: mask, entry: true, at: place{set: []string{"BLOCKED=10 12 15", "IGNORED=1 13"}}, story: outcome},
+	{peer: "dumb-init", name: "mask and ignored signals", args: mask, entry: true, at: place{set: []string{"BLOCKED=10 12 15", "IGNORED=1 13"}}, story: outcome,
 		differs: kept, ours: bothKept},
-	{peer: "catatonit", name: "mask and ignored signals", args: mask, at: place{set: []string{"BLOCKED=10 12 15", "IGNORED=1 13"}}, story: outcome,
+	{peer: "catatonit", name: "mask and ignored signals", args: mask, entry: true, at: place{set: []string{"BLOCKED=10 12 15", "IGNORED=1 13"}}, story: outcome,
 		differs: kept + "; catatonit blocks TSTP, TTIN and TTOU too", ours: bothKept},
 	{peer: "tini", name: "no mask, nothing ignored", args: mask, story: outcome},
 	{peer: "dumb-init", name: "no mask, nothing ignored", args: mask, story: outcome},
 	{peer: "catatonit", name: "no mask, nothing ignored", args: mask, story: outcome,
 		differs: kept + "; catatonit blocks TSTP, TTIN and TTOU", ours: fmt.Sprintf("exit 0 %q", "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n")},
-	{peer: "tini", name: "tini's own test: TTOU, SEGV, INT ignored; TTIN, ILL, TERM blocked", args: mask,
+	{peer: "tini", name: "tini's own test: TTOU, SEGV, INT ignored; TTIN, ILL, TERM blocked", args: mask, entry: true,
 		at: place{set: []string{"BLOCKED=21 4 15", "IGNORED=22 11 2"}}, story: outcome},
 
 	{peer: "tini", name: "limits, folder, descriptors", args: limits, at: place{set: []string{"NOFILE=256", "OPEN=25 29"}}, story: outcome},
