@@ -99,6 +99,7 @@ type launch struct {
 	Closed  []int  // descriptors
 	Space   uint64 // RLIMIT_AS
 	Cgroup  string // its folder
+	Bind    string // where the cgroup is to be seen
 
 	stdin *os.File // a terminal, which becomes the controlling one
 	extra *os.File // descriptor 4
@@ -119,6 +120,9 @@ func (r *launch) become() {
 	}
 	if r.Cgroup != "" {
 		must(os.WriteFile(filepath.Join(r.Cgroup, "cgroup.procs"), []byte("0"), 0o600))
+		if r.Bind != "" {
+			must(unix.Mount(r.Cgroup, r.Bind, "", unix.MS_BIND, ""))
+		}
 	}
 	argv0, err := syscall.BytePtrFromString(r.Path)
 	must(err)

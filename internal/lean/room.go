@@ -8,14 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the ordinary program takes until the app is its own: the threads that
-// the runtime starts and those that main wants idle, measured as 8 with 1 to 64
-// processors, and two more; address space, most of it reserved and never used,
-// measured as 1,202 MiB; and memory that counts as data, 40 MiB.
+// What the ordinary program takes until the app is its own, measured: 8 threads
+// more, with 1 to 64 processors; 1,236 to 1,300 MiB of address space, most of it
+// reserved and never used; 76 MiB that count as data. And some more.
 const (
 	threads      = 10
-	addressSpace = 1280 << 20
-	data         = 48 << 20
+	addressSpace = 1536 << 20
+	data         = 160 << 20
 )
 
 // gate is what the threads on trial wait for.
@@ -27,8 +26,7 @@ func thread() int
 
 // roomForRuntime reports whether the runtime can start. It aborts the process
 // where it gets no thread or no memory, and the app may have used up its pids
-// limit (pids.max, RLIMIT_NPROC) or may be limited in its address space. Where
-// the app takes the room in the moment between, the runtime tries for 0.2 s
+// limit (pids.max, RLIMIT_NPROC), its memory or its address space. Where the app takes the room in the moment between, the runtime tries for 0.2 s
 // more (runtime.newosproc).
 //
 //go:nosplit
@@ -44,7 +42,7 @@ func roomForRuntime() bool {
 	}
 	gate = 1
 	call(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&gate)), futexWake, threads, 0, 0, 0)
-	return n == threads && fits(addressSpace, unix.PROT_NONE) && fits(data, unix.PROT_READ|unix.PROT_WRITE)
+	return n == threads && memoryLeft() && fits(addressSpace, unix.PROT_NONE) && fits(data, unix.PROT_READ|unix.PROT_WRITE)
 }
 
 const futexWake = 128 | 1 // private
