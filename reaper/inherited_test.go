@@ -269,11 +269,8 @@ func TestStandardDescriptorsCanBeSwapped(t *testing.T) {
 		}
 		again(t)
 		// Ours become /tmp, /usr and /var, until the test has ended.
-		keep, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 50)
-		if err != nil {
-			t.Fatal(err)
-		}
 		result := make(map[string]string)
+		keep, _ := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 50)
 		read, write, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)

@@ -80,6 +80,13 @@ func TestUserSpecsAreReadAsGosuReadsThem(t *testing.T) {
 	if got, err := lookupUser("1000:1000", nowhere, nowhere); err != nil || !reflect.DeepEqual(*got, User{UID: 1000, GID: 1000, Home: "/"}) {
 		t.Errorf("numbers without files: %+v %v", got, err)
 	}
+}
+
+func TestBadUserSpecsAreClearErrors(t *testing.T) {
+	dir := t.TempDir()
+	passwd := write(t, filepath.Join(dir, "passwd"), passwdFile, 0o644)
+	group := write(t, filepath.Join(dir, "group"), groupFile, 0o644)
+	nowhere := filepath.Join(dir, "nowhere")
 	for spec, says := range map[string]string{
 		"bogus":       `cannot find user "bogus": not in ` + passwd,
 		"0day":        `cannot find user "0day"`,
