@@ -43,7 +43,6 @@ func TestStartErrorsAreToldApart(t *testing.T) {
 	world{}.in(t, func(t *testing.T, r *Reaper) {
 		dir := unstartable(t)
 		at := func(name string) string { return filepath.Join(dir, name) }
-		plain := at("plain")
 		closed, err := os.Open("/dev/null")
 		if err != nil {
 			t.Fatal(err)
@@ -60,9 +59,9 @@ func TestStartErrorsAreToldApart(t *testing.T) {
 			"empty":             {Command{Args: []string{""}}, 127, "find", syscall.ENOENT, "no program is given"},
 			"not in PATH":       {Command{Args: []string{"nope"}, Env: []string{"PATH=/bin:" + dir}}, 127, "find", syscall.ENOENT, `cannot start "nope": not found in PATH`},
 			"missing":           {Command{Args: []string{at("nope")}}, 127, "find", syscall.ENOENT, "no such file or directory"},
-			"under a file":      {Command{Args: []string{plain + "/x"}}, 127, "exec", syscall.ENOTDIR, "not a directory"},
+			"under a file":      {Command{Args: []string{at("plain/x")}}, 127, "exec", syscall.ENOTDIR, "not a directory"},
 			"no interpreter":    {Command{Args: []string{at("noloader")}}, 127, "interpret", syscall.ENOENT, at("noloader")},
-			"not executable":    {Command{Args: []string{plain}}, 126, "exec", syscall.EACCES, "permission denied (is it executable"},
+			"not executable":    {Command{Args: []string{at("plain")}}, 126, "exec", syscall.EACCES, "permission denied (is it executable"},
 			"only one in PATH":  {Command{Args: []string{"plain"}, Env: []string{"PATH=" + dir + ":/nope:/bin"}}, 126, "exec", syscall.EACCES, "permission denied"},
 			"directory":         {Command{Args: []string{at("dir")}}, 126, "exec", syscall.EISDIR, "is a directory"},
 			"directory in PATH": {Command{Args: []string{"dir"}, Env: []string{"PATH=" + dir}}, 126, "exec", syscall.EISDIR, "is a directory"},
@@ -75,7 +74,7 @@ func TestStartErrorsAreToldApart(t *testing.T) {
 			"NUL in env":        {Command{Args: []string{"/bin/true"}, Env: []string{"A=\x00"}}, 125, "pass", syscall.EINVAL, "NUL"},
 			"NUL in dir":        {Command{Args: []string{"/bin/true"}, Dir: "/\x00"}, 125, "pass", syscall.EINVAL, "NUL"},
 			"no dir":            {Command{Args: []string{"/bin/true"}, Dir: "/nope"}, 125, "chdir", syscall.ENOENT, `cannot start "/bin/true": cannot change to directory "/nope": no such file`},
-			"dir is a file":     {Command{Args: []string{"/bin/true"}, Dir: plain}, 125, "chdir", syscall.ENOTDIR, "not a directory"},
+			"dir is a file":     {Command{Args: []string{"/bin/true"}, Dir: at("plain")}, 125, "chdir", syscall.ENOTDIR, "not a directory"},
 			"closed stdout":     {Command{Args: []string{"/bin/true"}, Stdout: closed}, 125, "dup", syscall.EBADF, "bad file descriptor"},
 			"unmapped user":     {Command{Args: []string{"/bin/true"}, User: &User{UID: 7}}, 125, "setuid", syscall.EINVAL, `cannot change to user "7"`},
 			"unmapped group":    {Command{Args: []string{"/bin/true"}, User: &User{GID: 7}}, 125, "setgid", syscall.EINVAL, `cannot change to group "7"`},
