@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"exeunt/hooks"
 	"exeunt/internal/compat"
 	"exeunt/internal/config"
 	"exeunt/internal/entry"
@@ -85,6 +87,13 @@ func start(args, env []string, received <-chan signals.Received) (code int) {
 	case config.Version:
 		say(1, describe()+"\n")
 		return 0
+	case config.Probe:
+		return probe(inv, received)
+	case config.Copy:
+		if err := platform.Copy(inv.Dest); err != nil {
+			return fail(err)
+		}
+		return 0
 	case config.Rehearse:
 		return rehearse.Run(rehearse.Options{
 			Args: inv.RunArgs, Program: inv.Plan.Services[0].Command.Args[0], Env: env,
@@ -145,6 +154,31 @@ func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 	return code
 }
 
+// probe tries a hook once. A signal that would end any other program ends it
+// too, though we catch them all.
+func probe(inv *config.Invocation, received <-chan signals.Received) (code int) {
+	ctx, cancel := context.WithTimeout(context.Background(), inv.Probe.Timeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		done <- inv.Probe.Perform(ctx, hooks.Surroundings{Env: inv.Env, Processes: platform.Processes})
+	}()
+	for {
+		select {
+		case err := <-done:
+			if err == nil {
+				return 0
+			}
+			complain(fmt.Errorf("probe %s: %w", inv.Probe.Name, err))
+			return 1
+		case r := <-received:
+			if signals.SetOf(signals.HUP, signals.INT, signals.QUIT, signals.TERM).Has(r.Signal) {
+				return 128 + int(r.Signal)
+			}
+		}
+	}
+}
+
 // abnormal tells an end that somebody will ask about: a crash, a failed start,
 // or a service that had to be killed.
 func abnormal(r *supervisor.Report) bool {
@@ -167,8 +201,13 @@ func newLog(inv *config.Invocation) *output.Log {
 
 // fail says in one line why nothing was started.
 func fail(err error) int {
-	say(2, "exeunt: "+strings.ReplaceAll(err.Error(), "\n", " ")+"\n")
+	complain(err)
 	return failure
+}
+
+// complain writes an error as one line.
+func complain(err error) {
+	say(2, "exeunt: "+strings.ReplaceAll(err.Error(), "\n", " ")+"\n")
 }
 
 // say writes to standard output or error by the system call: a broken pipe

@@ -49,7 +49,7 @@ func withPrograms(m *testing.M) int {
 	if err == nil {
 		err = build("programs", "./testdata/programs")
 	}
-	for _, name := range []string{"daemon", "deaf", "masked", "nopidns", "outer", "pid1", "pid1-set", "rlimit", "slow"} {
+	for _, name := range []string{"daemon", "deaf", "listen", "masked", "nopidns", "outer", "pid1", "pid1-set", "rlimit", "slow"} {
 		if err == nil {
 			err = os.Symlink("programs", filepath.Join(bin, name))
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"exeunt/hooks"
 	"exeunt/reaper"
 	"exeunt/signals"
 	"exeunt/supervisor"
@@ -21,6 +22,8 @@ type Verb string
 const (
 	Run      Verb = "run"      // run the program
 	Rehearse Verb = "rehearse" // start it, stop it, show what happened
+	Probe    Verb = "probe"    // try a hook once
+	Copy     Verb = "copy"     // put our own binary somewhere
 	Version  Verb = "version"
 	Help     Verb = "help"
 )
@@ -52,6 +55,9 @@ type Invocation struct {
 
 	After   time.Duration // Rehearse: stop that long after the start
 	RunArgs []string      // Rehearse: the arguments of the run that is rehearsed
+
+	Probe hooks.Hook // Probe: what to try, and its Timeout
+	Dest  string     // Copy: where to
 }
 
 // defaultStop is what begins the stop unless --stop-on says otherwise: TERM and
@@ -92,11 +98,16 @@ func Parse(args, env []string, host Host) (*Invocation, error) {
 		}
 		f = p.flags
 	}
-	if len(line.program) == 0 {
-		return nil, errors.New(`no command given: write "exeunt -- COMMAND [ARG...]", or try "exeunt help"`)
+	if err := line.misplaced(); err != nil {
+		return nil, err
 	}
-	if line.verb == Run && f.After != nil && f.sources["after"] == "--after" {
-		return nil, errors.New(`--after is a flag of rehearse: write "exeunt rehearse --after … -- COMMAND"`)
+	switch {
+	case line.verb == Probe:
+		return line.probe(f, rest)
+	case line.verb == Copy:
+		return line.copying()
+	case len(line.program) == 0:
+		return nil, errors.New(`no command given: write "exeunt -- COMMAND [ARG...]", or try "exeunt help"`)
 	}
 	return f.invocation(line, rest, host)
 }
@@ -105,6 +116,7 @@ func Parse(args, env []string, host Host) (*Invocation, error) {
 type line struct {
 	verb    Verb
 	flags   []option
+	words   []string // the verb's own
 	program []string
 }
 
@@ -123,7 +135,8 @@ func (o option) String() string {
 
 // split cuts a command line into verb, flags and program. "--" always begins
 // the program; without it the first word does, unless it is the verb; what
-// follows the program's name is the program's own, flags included.
+// follows the program's name is the program's own, flags included. The words of
+// a verb that runs no program are the verb's, and flags may follow them.
 func split(args []string) line {
 	l := line{verb: Run}
 	named := false // the verb has been named
@@ -143,6 +156,8 @@ func split(args []string) line {
 			l.flags = append(l.flags, o)
 		case !named && isVerb(arg):
 			l.verb, named = Verb(arg), true
+		case l.verb.ownWords():
+			l.words = append(l.words, arg)
 		default:
 			l.program = args[i:]
 			return l
@@ -153,7 +168,7 @@ func split(args []string) line {
 
 func isVerb(word string) bool {
 	switch Verb(word) {
-	case Run, Rehearse, Version, Help:
+	case Run, Rehearse, Probe, Copy, Version, Help:
 		return true
 	}
 	return false

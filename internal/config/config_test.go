@@ -107,6 +107,42 @@ func TestTheGracePeriodIsTheFlagsElseThePlatformsWordElseItsDefault(t *testing.T
 	}
 }
 
+func TestProbeAndCopyHaveWordsOfTheirOwn(t *testing.T) {
+	for text, want := range map[string]hooks.Hook{
+		"probe http://localhost/x":              {Name: "http://localhost/x", HTTP: &hooks.HTTP{URL: "http://localhost/x"}},
+		"probe POST http://localhost/x":         {Name: "POST http://localhost/x", HTTP: &hooks.HTTP{URL: "http://localhost/x", Method: "POST"}},
+		"probe tcp://db:5432 --timeout 2":       {Name: "tcp://db:5432", TCP: &hooks.TCP{Addr: "db:5432"}, Timeout: 2 * time.Second},
+		"probe --timeout=300ms tcp://db:5432":   {Name: "tcp://db:5432", TCP: &hooks.TCP{Addr: "db:5432"}, Timeout: 300 * time.Millisecond},
+		"--timeout 1s probe drain:80,443":       {Name: "drain:80,443", Drain: &hooks.Drain{Ports: []uint16{80, 443}}, Timeout: time.Second},
+		"probe drain":                           {Name: "drain", Drain: &hooks.Drain{}},
+		"probe tcp://run:1 --timeout 1m":        {Name: "tcp://run:1", TCP: &hooks.TCP{Addr: "run:1"}, Timeout: time.Minute},
+		"probe --timeout 1s http://h/?x=--help": {Name: "http://h/?x=--help", HTTP: &hooks.HTTP{URL: "http://h/?x=--help"}, Timeout: time.Second},
+	} {
+		inv := mustParse(t, strings.Fields(text), "A=1", "EXEUNT_TIMEOUT=9s", "EXEUNT_GRACE_PERIOD=3s")
+		if !strings.Contains(text, "--timeout") {
+			want.Timeout = 9 * time.Second // no flag, so the variable
+		}
+		if inv.Verb != Probe || !reflect.DeepEqual(inv.Probe, want) || !slices.Equal(inv.Env, []string{"A=1"}) {
+			t.Errorf("%q: %s %+v, environment %q", text, inv.Verb, inv.Probe, inv.Env)
+		}
+	}
+	if inv := mustParse(t, []string{"probe", "tcp://db:1"}); inv.Probe.Timeout != 5*time.Second {
+		t.Errorf("a probe has %v", inv.Probe.Timeout)
+	}
+	for _, dest := range []string{"/bin-volume", "x", "run", "a b"} {
+		if inv := mustParse(t, []string{"copy", dest}); inv.Verb != Copy || inv.Dest != dest {
+			t.Errorf("copy %q: %s to %q", dest, inv.Verb, inv.Dest)
+		}
+	}
+	// Elsewhere they are words like any other.
+	for text, program := range map[string]string{"-- probe x": "probe x", "run copy x": "copy x", "-- copy": "copy", "sh probe": "sh probe"} {
+		inv := mustParse(t, strings.Fields(text))
+		if got := strings.Join(inv.Plan.Services[0].Command.Args, " "); inv.Verb != Run || got != program {
+			t.Errorf("%q: verb %s, program %q", text, inv.Verb, got)
+		}
+	}
+}
+
 // TestGoodValuesReachThePlan gives each flag each way, as a flag and as its
 // variable, and looks for the same effect.
 func TestGoodValuesReachThePlan(t *testing.T) {

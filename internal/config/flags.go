@@ -39,8 +39,9 @@ type flags struct {
 	Quiet    bool       `group:"Log and report:" help:"Warnings and errors only."`
 	Report   *path      `group:"Log and report:" placeholder:"FILE" help:"Write what happened there, as JSON."`
 
-	After *duration `group:"Rehearsal:" placeholder:"DURATION" help:"With rehearse: begin the stop so long after the start (default: 1s)."`
-	Help  bool      `group:"Rehearsal:" short:"h" hidden:""`
+	After   *duration `group:"Flags of other verbs:" placeholder:"DURATION" help:"With rehearse: begin the stop so long after the start (default: 1s)."`
+	Timeout *duration `group:"Flags of other verbs:" placeholder:"DURATION" help:"With probe: how long it may take (default: 5s)."`
+	Help    bool      `group:"Flags of other verbs:" short:"h" hidden:""`
 
 	sources map[string]string // flag's name to what gave it, "--user" or "EXEUNT_USER"
 }
@@ -52,6 +53,8 @@ order, inside the grace period.
 Usage:
   exeunt [FLAGS] [--] COMMAND [ARG...]           run COMMAND ("exeunt run" in full)
   exeunt rehearse [FLAGS] [--] COMMAND [ARG...]  start it, stop it, show what happened
+  exeunt probe URL|tcp://HOST:PORT|drain:PORT    try it once: exit code 0, or 1 and why
+  exeunt copy DEST                               put this binary there, a file or a folder
   exeunt version
   exeunt help
 

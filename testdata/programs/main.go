@@ -11,6 +11,7 @@ import (
 var programs = map[string]func(args []string) (code int){
 	"daemon":   daemon,   // runs its arguments in a session of their own, double-forked
 	"deaf":     deaf,     // takes TERM and INT, and stays
+	"listen":   listen,   // answers HTTP requests
 	"masked":   masked,   // becomes its arguments, with a signal blocked
 	"nopidns":  noPIDNS,  // becomes its arguments, where no PID namespace can be made
 	"outer":    outer,    // an ordinary parent, and who outlives its child
