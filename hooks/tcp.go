@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 )
 
 // answerLimit bounds what is read of any answer, in bytes; quoteLimit what an
@@ -57,6 +58,9 @@ func checkPort(port string) error {
 
 // unescape reads the escapes of Go's string literals. Quotes need none.
 func unescape(text string) (string, error) {
+	if !strings.Contains(text, `\`) {
+		return text, nil
+	}
 	var out []byte
 	for rest := text; rest != ""; {
 		char, multibyte, tail, err := strconv.UnquoteChar(rest, 0)
