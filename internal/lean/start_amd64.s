@@ -25,6 +25,12 @@ TEXT ·start(SB),NOSPLIT|NOFRAME,$0
 	MOVL	$8, R10
 	MOVL	$SYS_rt_sigprocmask, AX
 	SYSCALL
+	MOVL	$0x1003, DI		// ARCH_GET_FS
+	LEAQ	storage<>(SB), SI
+	MOVL	$SYS_arch_prctl, AX
+	SYSCALL
+	CMPQ	storage<>(SB), $0
+	JNE	ordinary		// libc's, in a build with cgo: not ours to take
 	MOVL	$0x1002, DI		// ARCH_SET_FS
 	LEAQ	storage<>+16(SB), SI
 	MOVL	$SYS_arch_prctl, AX
@@ -37,6 +43,7 @@ TEXT ·start(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	BX, 0(SP)
 	CALL	·run(SB)
 	MOVQ	stack<>(SB), SP
+ordinary:
 	JMP	exeunt∕internal∕entry·begin(SB)
 
 // func call(trap, a1, a2, a3, a4, a5, a6 uintptr) int
