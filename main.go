@@ -138,7 +138,7 @@ func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 	events := make(chan supervisor.Event, 64)
 	kernel := &supervisor.System{
 		Plan: inv.Plan, Reaper: children, Env: inv.Env, Output: log.Capture, Log: log.Note,
-		Events: events, Adopted: lean.Main,
+		Events: events, Adopted: lean.Main, OOMKills: platform.OOMKills,
 	}
 	code = supervisor.Drive(machine, kernel, supervisor.Inputs{Dead: children.Woken(), Signals: received, Events: events})
 	report := machine.Report()

@@ -49,7 +49,7 @@ func withPrograms(m *testing.M) int {
 	if err == nil {
 		err = build("programs", "./testdata/programs")
 	}
-	for _, name := range []string{"daemon", "deaf", "listen", "masked", "nopidns", "outer", "pid1", "pid1-set", "rlimit", "slow"} {
+	for _, name := range []string{"daemon", "deaf", "hungry", "limited", "listen", "masked", "nopidns", "outer", "pid1", "pid1-set", "rlimit", "slow"} {
 		if err == nil {
 			err = os.Symlink("programs", filepath.Join(bin, name))
 		}
@@ -96,6 +96,7 @@ func raceFlags() []string {
 func TestScripts(t *testing.T) {
 	lookAtSources(t)
 	namespaces := exec.Command(filepath.Join(bin, "pid1"), "true").Run() == nil
+	memory := exec.Command(filepath.Join(bin, "limited"), "64", "true").Run() == nil
 	if !namespaces && os.Getenv("CI") != "" {
 		t.Fatal("no PID namespaces: the scripts would show nothing")
 	}
@@ -118,6 +119,8 @@ func TestScripts(t *testing.T) {
 			switch condition {
 			case "pidns":
 				return namespaces, nil
+			case "memory": // a cgroup can be made that limits it
+				return memory, nil
 			case "entry": // the binary notes what it inherits before the runtime changes it
 				return slices.Contains(releaseFlags(), "-ldflags"), nil
 			case "root":

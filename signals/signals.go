@@ -5,6 +5,8 @@
 // arm64, arm, riscv64, ppc64le, s390x share one table; see signal(7)).
 package signals
 
+import "exeunt/internal/entry"
+
 // A Signal is a signal number, 1 to 64. The zero Signal is no signal.
 type Signal uint8
 
@@ -56,6 +58,10 @@ func (s Set) With(sig Signal) Set {
 	return s | 1<<(sig-1)
 }
 
+// Senders reports whether Received tells who sent a signal: not where only
+// os/signal is to be had (see Receive).
+func Senders() bool { return entry.Handlers }
+
 // A Received is one signal as it reached this process.
 type Received struct {
 	Signal Signal
@@ -64,6 +70,6 @@ type Received struct {
 	Code int32
 	// PID and UID are the sender's as the kernel tells them; PID 0 is a sender
 	// outside our PID namespace (the container runtime), or the kernel.
-	// Where only os/signal is to be had (see Receive) both are 0.
+	// Where Senders is false both are 0.
 	PID, UID int32
 }

@@ -26,6 +26,11 @@ type Kernel interface {
 	// reaper.Reaper.
 	Exited(limit int) iter.Seq[reaper.Exit]
 	Childless() bool
+	// OOM reports whether memory has run out once more than it has reported: the
+	// reason of a KILL that nobody is known to have sent.
+	OOM() bool
+	// Sender is who sent a signal, in words; empty where the kernel does not tell.
+	Sender(r signals.Received) string
 	// Strays is everyone alive that is ours to end, or an error where /proc
 	// can't tell.
 	Strays() ([]reaper.Stray, error)
@@ -99,7 +104,7 @@ func (d *driver) turn() {
 		case <-d.in.Dead:
 			d.reap()
 		case r := <-d.in.Signals:
-			d.step(Received{r})
+			d.receive(r)
 		case ev := <-d.in.Events:
 			d.step(ev)
 		case <-timer:
@@ -109,7 +114,7 @@ func (d *driver) turn() {
 	}
 	select {
 	case r := <-d.in.Signals:
-		d.step(Received{r})
+		d.receive(r)
 	case ev := <-d.in.Events:
 		d.step(ev)
 	case <-timer:
@@ -118,12 +123,21 @@ func (d *driver) turn() {
 	}
 }
 
+// receive takes a signal. Who sent it is asked where it may begin the stop.
+func (d *driver) receive(r signals.Received) {
+	ev := Received{Received: r}
+	if d.m.reason == "" && d.m.plan.StopOn.Has(r.Signal) {
+		ev.By = d.k.Sender(r)
+	}
+	d.step(ev)
+}
+
 // reap takes the dead, each while its number is still its own.
 func (d *driver) reap() {
 	for x := range d.k.Exited(exitsAtOnce) {
 		d.childless = false
 		d.bury(x)
-		d.step(Reaped{x})
+		d.step(Reaped{x, x.Status.Signal() == signals.KILL && !d.m.mayHaveKilled(x.PID) && d.k.OOM()})
 		if d.done {
 			return
 		}

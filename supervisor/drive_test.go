@@ -21,6 +21,7 @@ type actor struct {
 	deaf  bool          // to all but KILL
 	alone time.Duration // it ends by itself after this time; 0 is never
 	code  int
+	fatal signals.Signal // ends it instead, when it ends by itself
 }
 
 // A stage is a Kernel whose processes are timers and goroutines. Deaths are
@@ -34,6 +35,7 @@ type stage struct {
 	answer map[ID]time.Duration // of performed hooks; the others keep silent until their time is over
 	alive  map[int]chan signals.Signal
 	pids   int
+	kills  int // that memory running out explains
 
 	spawn func(ID) // called first; may panic
 	log   []string
@@ -72,7 +74,9 @@ func (s *stage) start(a actor) int {
 					obeyed = time.After(a.after)
 				}
 			case <-own:
-				done = true
+				if done = true; a.fatal != 0 {
+					status = reaper.Status(a.fatal)
+				}
 			case <-obeyed:
 				done = true
 			}
@@ -149,6 +153,14 @@ func (s *stage) show(x reaper.Exit, yield func(reaper.Exit) bool) bool {
 }
 
 func (s *stage) Childless() bool { return len(s.alive) == 0 }
+
+// OOM explains as many deaths as the stage was given.
+func (s *stage) OOM() bool {
+	s.kills--
+	return s.kills >= 0
+}
+
+func (s *stage) Sender(r signals.Received) string { return fmt.Sprint("pid ", r.PID) }
 
 func (s *stage) Strays() (list []reaper.Stray, err error) {
 	for pid := range s.alive {
@@ -237,6 +249,45 @@ func TestPerformedHooksAnswerInTheirOwnTime(t *testing.T) {
 			t.Errorf("the hooks did not run their course:\n%s", log)
 		}
 	})
+}
+
+func TestOnlyAKillThatNobodySentIsLookedInto(t *testing.T) {
+	for name, c := range map[string]struct {
+		main, hook actor
+		kills      int // there are, and are left
+		left       int
+		code       int
+		oom        bool
+	}{
+		"memory ran out":               {main: actor{alone: time.Second, fatal: signals.KILL}, kills: 1, left: 0, code: 137, oom: true},
+		"somebody else killed it":      {main: actor{alone: time.Second, fatal: signals.KILL}, kills: 0, left: -1, code: 137},
+		"another signal":               {main: actor{alone: time.Second, fatal: signals.SEGV}, kills: 1, left: 1, code: 139},
+		"an exit":                      {main: actor{alone: time.Second, code: 137}, kills: 1, left: 1, code: 137},
+		"we killed it at its deadline": {main: actor{deaf: true}, kills: 1, left: 1, code: 137},
+		"its hook":                     {main: actor{after: time.Second, code: 7}, hook: actor{alone: time.Second, fatal: signals.KILL}, kills: 1, left: 0, code: 7},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage(t, map[ID]actor{"main": c.main, "post_start/0": c.hook})
+			defer s.curtain()
+			s.kills = c.kills
+			p := onePlan(10 * time.Second)
+			if c.hook.alone > 0 {
+				p.PostStart = []hooks.Hook{command("warm-up")}
+				p.PostStart[0].OnFailure = hooks.Continue
+			}
+			received := make(chan signals.Received, 1)
+			time.AfterFunc(time.Minute, func() { received <- signals.Received{Signal: signals.TERM, PID: 42} })
+			m := New(p)
+			code := Drive(m, s, Inputs{Dead: s.dead, Signals: received, Events: s.events})
+			r := m.Report()
+			if code != c.code || s.kills != c.left || r.Services[0].OOM != c.oom {
+				t.Errorf("%s: code %d, %d kills left, out of memory %v\n%s", name, code, s.kills, r.Services[0].OOM, strings.Join(s.log, "\n"))
+			}
+			if asked := strings.HasSuffix(r.Summary(), "; asked by pid 42"); asked != (r.Reason == ReasonSignal) {
+				t.Errorf("%s: %s", name, r.Summary())
+			}
+		})
+	}
 }
 
 func TestDeathsComeBeforeSignals(t *testing.T) {

@@ -226,7 +226,7 @@ func (m *Machine) hookSpawned(q *sequence, pid int) {
 
 // hookReaped takes the death of a running or leaving hook's process, and
 // reports whether it was one.
-func (m *Machine) hookReaped(x reaper.Exit) bool {
+func (m *Machine) hookReaped(x Reaped) bool {
 	for i, l := range m.leaving {
 		if l.pid == x.PID {
 			m.leaving = append(m.leaving[:i:i], m.leaving[i+1:]...)
@@ -250,6 +250,8 @@ func (m *Machine) hookReaped(x reaper.Exit) bool {
 			m.endHook(q, nil)
 		case x.Status.Exited():
 			m.endHook(q, fmt.Errorf("exit code %d", x.Status.Code()))
+		case x.OOM:
+			m.endHook(q, errors.New(describe(x.Status, false, true)))
 		default:
 			m.endHook(q, fmt.Errorf("killed by %v", x.Status.Signal()))
 		}

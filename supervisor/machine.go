@@ -128,7 +128,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 		m.asked = false
 		m.surveyed(ev)
 	case Reaped:
-		m.reaped(ev.Exit)
+		m.reaped(ev)
 	case Childless:
 		m.childless = true
 		if m.phase == Terminate || m.phase == Kill {
@@ -139,7 +139,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 	case Remarked:
 		m.remarked(ev)
 	case Received:
-		m.received(ev.Received)
+		m.received(ev)
 	case Ticked:
 	}
 	m.due()

@@ -20,6 +20,7 @@ type Report struct {
 	Reason Reason         `json:"reason"`
 	Signal signals.Signal `json:"signal,omitempty"` // that began the stop
 	From   int32          `json:"from,omitempty"`   // its sender
+	By     string         `json:"by,omitempty"`     // its sender in words
 	Code   int            `json:"code"`             // what we exit with
 
 	Began      time.Time       `json:"began,omitzero"` // the stop
@@ -78,6 +79,7 @@ type ServiceReport struct {
 	Signal  signals.Signal `json:"signal,omitempty"` // the last stop signal it was sent
 	Code    int            `json:"code"`             // exit code, or 128+n
 	Killed  bool           `json:"killed"`           // by us
+	OOM     bool           `json:"oom,omitempty"`    // by the kernel, as memory had run out
 	Err     string         `json:"err,omitempty"`    // why it could not be started
 }
 
@@ -268,6 +270,9 @@ func (r *Report) Summary() string {
 	if d := r.took(PostStop); d >= time.Millisecond {
 		add("post-stop %s", seconds(d))
 	}
+	if r.By != "" {
+		b.WriteString("; asked by " + r.By)
+	}
 	return b.String()
 }
 
@@ -299,6 +304,8 @@ func (s *ServiceReport) outcome() string {
 		return "killed"
 	case s.State != Exited:
 		return "still there"
+	case s.OOM:
+		return fmt.Sprintf("exit %d, out of memory", s.Code)
 	}
 	return fmt.Sprintf("exit %d", s.Code)
 }

@@ -101,32 +101,50 @@ func (m *Machine) anyAlive() bool {
 }
 
 // reaped takes one death: a service's, a hook's, or an orphan's.
-func (m *Machine) reaped(x reaper.Exit) {
+func (m *Machine) reaped(x Reaped) {
 	for i := range m.services {
 		if s := &m.services[i]; s.pid == x.PID && s.alive() {
-			m.ended(i, x.Status)
+			m.ended(i, x.Status, x.OOM)
 			return
 		}
 	}
 	if !m.hookReaped(x) {
 		m.report.Reaped++
-		if m.plan.WarnReaped {
+		switch {
+		case x.OOM:
+			m.note(Entry{Level: Warn, Message: "an orphan " + describe(x.Status, false, true), PID: x.PID, Code: x.Status.Shell()})
+		case m.plan.WarnReaped:
 			m.note(Entry{Level: Warn, Message: "reaped an orphan", PID: x.PID, Code: x.Status.Shell()})
 		}
 	}
 }
 
+// mayHaveKilled reports whether a KILL that ended pid can be ours. In the stop
+// groups are killed as a whole, and then everyone.
+func (m *Machine) mayHaveKilled(pid int) bool {
+	for i := range m.services {
+		if s := &m.services[i]; s.pid == pid && s.alive() {
+			return s.state == Killed
+		}
+	}
+	return m.phase >= Stop
+}
+
 // ended takes the death of a service.
-func (m *Machine) ended(i int, status reaper.Status) {
+func (m *Machine) ended(i int, status reaper.Status, oom bool) {
 	s, p, r := &m.services[i], &m.plan.Services[i], &m.report.Services[i]
 	killed, own := s.state == Killed && status.Signal() == signals.KILL, m.reason == ""
 	*s = service{state: Exited, pid: s.pid, depth: s.depth, started: s.started, status: status}
-	r.State, r.Ended, r.Code, r.Killed = Exited, m.now, status.Shell(), killed
+	r.State, r.Ended, r.Code, r.Killed, r.OOM = Exited, m.now, status.Shell(), killed, oom
 	took := m.now.Sub(r.Started)
 	if !r.Told.IsZero() {
 		took = m.now.Sub(r.Told)
 	}
-	m.note(Entry{Level: quiet(own), Message: describe(status, killed), Service: p.Name, PID: s.pid, Code: r.Code, Took: took})
+	level := quiet(own)
+	if oom {
+		level = Warn
+	}
+	m.note(Entry{Level: level, Message: describe(status, killed, oom), Service: p.Name, PID: s.pid, Code: r.Code, Took: took})
 	switch {
 	case m.phase >= PreStop:
 		if m.phase == Stop && p.KillMode != Main {
@@ -148,8 +166,10 @@ func quiet(q bool) Level {
 	return Info
 }
 
-func describe(status reaper.Status, killed bool) string {
+func describe(status reaper.Status, killed, oom bool) string {
 	switch {
+	case oom:
+		return fmt.Sprintf("ended by signal %v: out of memory", status.Signal())
 	case killed:
 		return "killed at its deadline"
 	case status.Exited():

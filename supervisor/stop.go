@@ -20,7 +20,7 @@ const (
 )
 
 // received takes one signal: it begins the stop, repeats it, or is forwarded.
-func (m *Machine) received(r signals.Received) {
+func (m *Machine) received(r Received) {
 	if r.Signal == signals.CHLD {
 		return
 	}
@@ -87,8 +87,8 @@ func (m *Machine) forward(sig signals.Signal) {
 }
 
 // requestStop begins the stop that somebody asked for.
-func (m *Machine) requestStop(r signals.Received) {
-	m.requested, m.signal, m.from = true, r.Signal, r.PID
+func (m *Machine) requestStop(r Received) {
+	m.requested, m.signal, m.from, m.report.By = true, r.Signal, r.PID, r.By
 	m.stop(ReasonSignal)
 	grace := fmt.Sprintf("grace period %v (%s)", m.plan.Budget.Grace, m.plan.Budget.Source)
 	if !m.plan.Budget.Armed {

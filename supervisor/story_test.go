@@ -28,9 +28,10 @@ const separator = "----\n"
 //	                           sleep:3s, signal:USR1, or the name of a command
 //	until 1m                   watch no longer than this
 //
-//	1s TERM [kernel]           a signal arrives
+//	1s TERM [kernel] [by WHO]  a signal arrives
 //	1s exit WHO 3              WHO (a service, hook ID or number) ends, by a code
 //	1s exit WHO TERM           or by a signal
+//	1s oom WHO                 the kernel kills it, as memory has run out
 //	1s gone 50                 a process that is not our child ends
 //	1s stray 50 [name=sh] [group=WHO] [catches=QUIT] [ignores=TERM] [terminal] [outside] [out-of-reach] [stopped]
 //	1s name WHO bash           what /proc calls it
@@ -214,11 +215,14 @@ func (s *story) who(word string) (pid int, err error) {
 func (s *story) happen(words []string) error {
 	w := s.world
 	if sig, err := signals.Parse(words[0]); err == nil {
-		var code int32
+		r := Received{Received: signals.Received{Signal: sig}}
 		if len(words) > 1 && words[1] == "kernel" {
-			code = kernelSent
+			r.Code, words = kernelSent, words[1:]
 		}
-		w.receive(sig, 0, code)
+		if len(words) > 2 && words[1] == "by" {
+			r.By = strings.Join(words[2:], " ")
+		}
+		w.step(r)
 		return nil
 	}
 	if words[0] == "refuse" {
@@ -244,6 +248,9 @@ func (s *story) happen(words []string) error {
 			return err
 		}
 		s.end(pid, status)
+	case "oom":
+		w.find(pid).oom = true
+		s.end(pid, byKILL)
 	case "gone":
 		w.die(pid, 0)
 	case "name":

@@ -6,8 +6,11 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"exeunt/hooks"
 	"exeunt/reaper"
@@ -32,15 +35,21 @@ type System struct {
 	// Adopted is the only service's PID if it runs already, or ran; else 0. The
 	// Reaper knows of it.
 	Adopted int
+	// OOMKills is how often memory has run out in our cgroup so far, and whether
+	// that was made for this container. Nil is never.
+	OOMKills func() (kills int, own bool)
 
 	null     *os.File
 	services int // started so far
+	counted  bool
+	kills    int // of OOMKills that have been accounted for
 	cancels  map[ID]context.CancelFunc
 	watchdog watchdog
 }
 
 // Spawn implements Kernel.
 func (s *System) Spawn(id ID, env []string) (int, error) {
+	defer s.count() // after the fork, which it would hold up
 	for i := range s.Plan.Services {
 		if p := &s.Plan.Services[i]; ID(p.Name) == id {
 			pid, err := s.Adopted, error(nil)
@@ -146,6 +155,66 @@ func (p *Plan) hook(id ID) (*hooks.Hook, bool) {
 // Signal implements Kernel.
 func (s *System) Signal(to reaper.Target, sig signals.Signal, ifCaught bool) error {
 	return s.Reaper.Signal(to, sig, ifCaught)
+}
+
+// count notes once how often memory had run out before us. If the app ran
+// before us and the cgroup is the container's own, it was never: what is counted
+// may be the app's end.
+func (s *System) count() {
+	if s.counted || s.OOMKills == nil {
+		return
+	}
+	s.counted = true
+	if kills, own := s.OOMKills(); s.Adopted == 0 || !own {
+		s.kills = kills
+	}
+}
+
+// OOM implements Kernel. Each kill that was counted explains one death.
+func (s *System) OOM() bool {
+	if s.OOMKills == nil {
+		return false
+	}
+	kills, _ := s.OOMKills()
+	if kills <= s.kills {
+		return false
+	}
+	s.kills++
+	return true
+}
+
+// Sender implements Kernel.
+func (s *System) Sender(r signals.Received) string {
+	switch {
+	case r.Code == kernelSent:
+		return "the terminal"
+	case r.PID > 0:
+		if name := processName(int(r.PID)); name != "" {
+			return fmt.Sprintf("pid %d (%s)", r.PID, name)
+		}
+		return fmt.Sprintf("pid %d", r.PID)
+	case r.PID == 0 && s.Plan.PID1 && signals.Senders():
+		return "the container runtime"
+	}
+	return ""
+}
+
+// processName is what /proc calls a process, or empty where it has gone or
+// /proc can't tell. Processes name themselves: it is made fit for a line.
+func processName(pid int) string {
+	if self, err := os.Readlink("/proc/self"); err != nil || self != strconv.Itoa(os.Getpid()) {
+		return "" // another namespace's numbers
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, strings.TrimSuffix(string(name), "\n"))
 }
 
 // Exited implements Kernel.

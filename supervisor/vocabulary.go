@@ -64,8 +64,12 @@ type (
 		ID  ID
 		Err error
 	}
-	// Reaped is a child's death, still a zombie while it is decided upon.
-	Reaped struct{ reaper.Exit }
+	// Reaped is a child's death, still a zombie while it is decided upon. OOM
+	// says that the kernel killed it as memory had run out.
+	Reaped struct {
+		reaper.Exit
+		OOM bool
+	}
 	// Childless says that we have no children left, dead or alive.
 	Childless struct{}
 	// Surveyed answers Survey with everyone alive but ourselves, running hooks
@@ -85,8 +89,12 @@ type (
 		ID   ID
 		Text string
 	}
-	// Received is a signal that reached us.
-	Received struct{ signals.Received }
+	// Received is a signal that reached us. By is its sender in words, where it
+	// may begin the stop and the kernel tells.
+	Received struct {
+		signals.Received
+		By string
+	}
 	// Ticked says that the time of Deadline has come.
 	Ticked struct{}
 )

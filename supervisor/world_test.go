@@ -27,6 +27,7 @@ type process struct {
 	alive      bool // else a zombie
 	gone       bool // collected or vanished
 	status     reaper.Status
+	oom        bool // the kernel killed it
 	hookGroup  bool // was born into the group of a hook
 
 	stopped, terminal, outOfReach bool
@@ -162,7 +163,7 @@ func (w *world) tick(at time.Time) {
 }
 
 func (w *world) receive(sig signals.Signal, from, code int32) {
-	w.step(Received{signals.Received{Signal: sig, PID: from, Code: code}})
+	w.step(Received{Received: signals.Received{Signal: sig, PID: from, Code: code}})
 }
 
 // find is the process that has this number and has not been collected.
@@ -182,7 +183,7 @@ func (w *world) die(pid int, status reaper.Status) {
 
 // reap shows a zombie to the machine and buries it, and says so if nobody is left.
 func (w *world) reap(pid int) {
-	w.step(Reaped{reaper.Exit{PID: pid, Status: w.find(pid).status}})
+	w.step(Reaped{reaper.Exit{PID: pid, Status: w.find(pid).status}, w.find(pid).oom})
 	w.find(pid).gone = true
 }
 
