@@ -39,6 +39,18 @@ func memoryCgroups(root string) (list []cgroup) {
 	paths, _ := os.ReadFile(root + "/proc/self/cgroup")
 	mounts, _ := os.ReadFile(root + "/proc/self/mountinfo")
 	v1, v2 := memoryPaths(string(paths))
+	var guesses []cgroup
+	add := func(top, mountpoint, path string) {
+		rest, below := strings.CutPrefix(path, strings.TrimSuffix(top, "/")+"/")
+		switch {
+		case top == path:
+			list = append(list, cgroup{mountpoint, true})
+		case below:
+			list = append(list, cgroup{mountpoint + "/" + rest, false})
+		default: // it shows another cgroup namespace's part: perhaps where we are
+			guesses = append(guesses, cgroup{mountpoint, false})
+		}
+	}
 	for line := range strings.Lines(string(mounts)) {
 		before, after, _ := strings.Cut(line, " - ")
 		mount, kind := strings.Fields(before), strings.Fields(after)
@@ -47,12 +59,12 @@ func memoryCgroups(root string) (list []cgroup) {
 		}
 		switch {
 		case kind[0] == "cgroup" && v1 != "" && slices.Contains(strings.Split(kind[2], ","), "memory"):
-			list = append(list, within(mount[3], mount[4], v1))
+			add(mount[3], mount[4], v1)
 		case kind[0] == "cgroup2" && v1 == "" && v2 != "":
-			list = append(list, within(mount[3], mount[4], v2))
+			add(mount[3], mount[4], v2)
 		}
 	}
-	return append(list, cgroup{folder: "/sys/fs/cgroup"}, cgroup{folder: "/sys/fs/cgroup/memory"})
+	return append(append(list, guesses...), cgroup{folder: "/sys/fs/cgroup"}, cgroup{folder: "/sys/fs/cgroup/memory"})
 }
 
 // memoryPaths are our paths in the hierarchies that may count memory, from
@@ -70,19 +82,6 @@ func memoryPaths(lines string) (v1, v2 string) {
 		}
 	}
 	return v1, v2
-}
-
-// within is the folder of the cgroup path in a mount that shows top and what is
-// below. One that is not below is seen through another cgroup namespace, and
-// what is mounted is taken for it.
-func within(top, mountpoint, path string) cgroup {
-	if top == path {
-		return cgroup{mountpoint, true}
-	}
-	if rest, below := strings.CutPrefix(path, strings.TrimSuffix(top, "/")+"/"); below {
-		return cgroup{mountpoint + "/" + rest, false}
-	}
-	return cgroup{mountpoint, false}
 }
 
 // counted reads the counter of a cgroup, which is in one of two files.

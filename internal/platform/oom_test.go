@@ -49,6 +49,12 @@ func TestOOMKillsAreFoundWhereverTheCgroupIsMounted(t *testing.T) {
 			mountsFile:                     "30 20 0:25 /../../pod1 /sys/fs/cgroup ro - cgroup2 cgroup rw\n",
 			"/sys/fs/cgroup/memory.events": eventsFile,
 		}, 2, false},
+		"one mount from outside the namespace, one from inside": {map[string]string{
+			cgroupFile:                     "0::/\n",
+			mountsFile:                     "30 20 0:25 /../../pod1 /sys/fs/cgroup ro - cgroup2 cgroup rw\n31 20 0:25 / /cgroup ro - cgroup2 cgroup rw\n",
+			"/sys/fs/cgroup/memory.events": "oom_kill 7\n",
+			"/cgroup/memory.events":        eventsFile,
+		}, 2, true},
 		"a path that only begins like the mount's": {map[string]string{
 			cgroupFile:                     "0::/pod10\n",
 			mountsFile:                     "30 20 0:25 /pod1 /sys/fs/cgroup ro - cgroup2 cgroup rw\n",
