@@ -49,10 +49,10 @@ func failed(ctx context.Context, doing string, err error) error {
 	if errors.As(err, &call) {
 		err = call.Err
 	}
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	// The connection's own timer may be ahead of the context's.
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 		err = errors.New("timed out")
-	case ctx.Err() != nil:
+	} else if ctx.Err() != nil {
 		err = errors.New("cut short")
 	}
 	return fmt.Errorf("cannot %s: %w", doing, err)

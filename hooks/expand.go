@@ -9,6 +9,9 @@ import (
 // stands for itself, as in a query of "?$filter=…". A variable that is not set
 // is an error, since a request with a hole in it would reach the wrong place.
 func expand(text string, lookup func(name string) (string, bool)) (string, error) {
+	if !strings.Contains(text, "$") {
+		return text, nil
+	}
 	var out strings.Builder
 	for {
 		before, after, found := strings.Cut(text, "$")

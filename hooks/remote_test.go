@@ -136,7 +136,7 @@ func nowhere(t *testing.T) *net.Resolver {
 func TestAHookIsCutWhateverThePeerDoes(t *testing.T) {
 	silent, unread := serve(t, hang(t)), serve(t, hang(t))
 	resolver := nowhere(t)
-	large := strings.Repeat("x", 32<<20)
+	large := strings.Repeat("x", 16<<20)
 	for name, hook := range map[string]Hook{
 		"connects never":            {HTTP: &HTTP{URL: "http://" + full(t)}},
 		"tcp connects never":        {TCP: &TCP{Addr: full(t)}},
@@ -161,13 +161,13 @@ func TestAHookIsCutWhateverThePeerDoes(t *testing.T) {
 			t.Run(name+", "+end, func(t *testing.T) {
 				t.Parallel()
 				const takes = 150 * time.Millisecond
+				begun := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), takes)
 				if end == "cut short" {
 					ctx, cancel = context.WithCancel(t.Context())
 					time.AfterFunc(takes, cancel)
 				}
 				defer cancel()
-				begun := time.Now()
 				err := hook.Perform(ctx, Surroundings{resolver: resolver, Env: []string{"HTTPS_PROXY=" + silent}})
 				took := time.Since(begun)
 				expect(t, name, err, end)

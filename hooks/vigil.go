@@ -27,7 +27,8 @@ type vigil struct {
 
 // A peer is a connection that is waited for.
 type peer struct {
-	name  string
+	path  string         // of a unix socket
+	from  netip.AddrPort // of a TCP connection
 	timed bool
 	age   time.Duration // since the last word
 }
@@ -78,7 +79,7 @@ func (v *vigil) choose(ctx context.Context, s *Surroundings) error {
 
 // look counts once.
 func (v *vigil) look(ctx context.Context) error {
-	var left []peer
+	left := make([]peer, 0, len(v.left))
 	if len(v.Ports) > 0 {
 		ended, lost := v.table.Ended(v.Ports)
 		found, err := v.table.Find(ctx, sockets.Query{States: inFlight, Ports: v.Ports, Timed: true})
@@ -88,7 +89,7 @@ func (v *vigil) look(ctx context.Context) error {
 		v.meet(found, ended, lost)
 		for i := range found {
 			if s := &found[i]; v.counts(s) {
-				left = append(left, peer{name: s.Remote.String(), timed: s.Timed, age: min(s.Sent, s.Received)})
+				left = append(left, peer{from: s.Remote, timed: s.Timed, age: min(s.Sent, s.Received)})
 			}
 		}
 	}
@@ -98,7 +99,7 @@ func (v *vigil) look(ctx context.Context) error {
 			return err
 		}
 		for i, path := range v.Unix {
-			left = append(left, slices.Repeat([]peer{{name: path}}, numbers[i])...)
+			left = append(left, slices.Repeat([]peer{{path: path}}, numbers[i])...)
 		}
 	}
 	if v.left = left; len(left) <= v.Threshold {
@@ -162,10 +163,14 @@ func (v *vigil) overdue(ctx context.Context) error {
 	slices.SortStableFunc(v.left, func(a, b peer) int { return cmp.Compare(a.age, b.age) })
 	var names []string
 	for _, p := range v.left[:min(len(v.left), maxPeers)] {
-		if p.timed {
-			p.name += fmt.Sprintf(" (last active %.1fs ago)", p.age.Seconds())
+		name := p.path
+		if name == "" {
+			name = p.from.String()
 		}
-		names = append(names, p.name)
+		if p.timed {
+			name += fmt.Sprintf(" (last active %.1fs ago)", p.age.Seconds())
+		}
+		names = append(names, name)
 	}
 	if more := len(v.left) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))

@@ -3,6 +3,7 @@ package sockets
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -11,14 +12,17 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 var errFormat = errors.New("not in the kernel's format")
 
-// procFind appends the sockets that q asks for from the two tables of proc(5).
-// That of IPv6 is missing where there is no IPv6.
+// procFind appends the sockets that q asks for from the two tables of proc(5),
+// in order. That of IPv6 is missing where there is no IPv6. The kernel hands
+// the tables out in pieces, and while other sockets come and go some of them
+// are there twice.
 func procFind(ctx context.Context, proc string, q *Query, found []Socket) ([]Socket, error) {
 	for _, name := range [...]string{"tcp", "tcp6"} {
 		err := lines(ctx, filepath.Join(proc, "net", name), func(line []byte) error {
@@ -32,7 +36,14 @@ func procFind(ctx context.Context, proc string, q *Query, found []Socket) ([]Soc
 			return found, err
 		}
 	}
-	return found, nil
+	slices.SortFunc(found, compare)
+	return slices.CompactFunc(found, func(a, b Socket) bool { return compare(a, b) == 0 }), nil
+}
+
+// compare orders sockets; those of one address, as several listeners of a port
+// may be, by inode.
+func compare(a, b Socket) int {
+	return cmp.Or(a.Remote.Compare(b.Remote), a.Local.Compare(b.Local), cmp.Compare(a.Inode, b.Inode))
 }
 
 // lines calls each for every line but the first, which is the heading. The

@@ -133,8 +133,10 @@ func TestPortsAreChosenByTheKernel(t *testing.T) {
 func TestFiveThousandConnectionsAreCounted(t *testing.T) {
 	const clients = 5000
 	inSpace(t, func(t *testing.T) {
-		l, p := crowd(t, clients)
-		defer l.Close()
+		p := crowd(t, clients)
+		stop := make(chan bool)
+		defer close(stop)
+		go churn(t, stop)
 		bothWays(t, func(t *testing.T, table *Table) {
 			begun := time.Now()
 			if got := find(t, table, Query{States: everyone, Ports: []uint16{p}, Timed: true}); len(got) != clients {
@@ -146,14 +148,40 @@ func TestFiveThousandConnectionsAreCounted(t *testing.T) {
 }
 
 // crowd connects that many clients and accepts them.
-func crowd(t testing.TB, clients int) (net.Listener, uint16) {
+func crowd(t testing.TB, clients int) (port uint16) {
 	t.Helper()
-	l, p := listen(t, "127.0.0.1:0")
+	l, port := listen(t, "127.0.0.1:0")
 	for range clients {
 		dial(t, "tcp", l.Addr().String())
 		accept(t, l)
 	}
-	return l, p
+	return port
+}
+
+// churn makes other connections come and go, at most 5,000 of them.
+func churn(t *testing.T, stop <-chan bool) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer l.Close()
+	for range 5000 {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		client.Close()
+		if server, err := l.Accept(); err == nil {
+			server.Close()
+		}
+	}
 }
 
 func TestWhoSpokeLastIsKnown(t *testing.T) {
@@ -271,12 +299,30 @@ func TestEachEndOfAConnectionIsToldOnce(t *testing.T) {
 
 func TestAnswersOfTheDeadThatAreNotThereYetAreFound(t *testing.T) {
 	l, p := listen(t, "127.0.0.1:0")
-	client := dial(t, "tcp", port(p))
-	server := accept(t, l)
-	if err := server.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+	small := func(_, _ string, c syscall.RawConn) (err error) {
+		bad := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096) })
+		return errors.Join(bad, err)
+	}
+	client, err := (&net.Dialer{Control: small}).Dial("tcp", port(p))
+	if err != nil {
 		t.Fatal(err)
 	}
-	sent, _ := server.Write(make([]byte, 64<<20)) // until both windows are full
+	defer client.Close()
+	server := accept(t, l)
+	raw, err := server.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := 0
+	_ = raw.Write(func(fd uintptr) bool { // until the kernel takes no more, which is more than the client's buffer
+		for piece := make([]byte, 64<<10); ; {
+			n, err := unix.Write(int(fd), piece)
+			if err != nil {
+				return true
+			}
+			sent += n
+		}
+	})
 	server.Close()
 	leaving := Query{States: In(FinWait1, Closing, LastAck), Ports: []uint16{p}}
 	bothWays(t, func(t *testing.T, table *Table) {
@@ -440,23 +486,4 @@ func TestAnEndedContextEndsTheLook(t *testing.T) {
 			t.Errorf("Connected: %v", err)
 		}
 	})
-}
-
-func BenchmarkFind(b *testing.B) {
-	for _, clients := range []int{100, 5000} {
-		l, p := crowd(b, clients)
-		defer l.Close()
-		for name, open := range map[string]func(func(string)) *Table{"netlink": Open, "proc": OpenProc} {
-			b.Run(fmt.Sprintf("%d/%s", clients, name), func(b *testing.B) {
-				table := open(nil)
-				defer table.Close()
-				b.ReportAllocs()
-				for b.Loop() {
-					if found, err := table.Find(b.Context(), Query{States: everyone, Ports: []uint16{p}, Timed: true}); err != nil || len(found) != clients {
-						b.Fatal(len(found), err)
-					}
-				}
-			})
-		}
-	}
 }
