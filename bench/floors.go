@@ -13,6 +13,7 @@ type floor struct {
 	limit           float64
 	relative        string // a subject, or empty: an absolute figure
 	least           bool   // the figure must reach the limit rather than stay within it
+	noise           bool   // the limit need only be within the interval of the paired ratio
 }
 
 // floors are those of a runtime that is live: any option given.
@@ -27,7 +28,7 @@ var floors = []floor{
 	{metric: "orphans-cpu", subject: options, limit: 1.1, relative: "tini"},
 	{metric: "signal-p50", subject: options, limit: 1.5, relative: "tini"},
 	{metric: "exit", subject: options, limit: 1.3, relative: "tini"},
-	{metric: "fork", subject: options, limit: 1.05, relative: bare},
+	{metric: "fork", subject: options, limit: 1.05, relative: bare, noise: true},
 	{metric: "handled-1000", subject: options, limit: treeSize, least: true},
 	{metric: "slowest-1000", subject: options, limit: 1.2},
 	{metric: "handled-deaf", subject: options, limit: treeSize - deafOnes, least: true},
@@ -48,7 +49,7 @@ var leanFloors = []floor{
 	{metric: "orphans-cpu", subject: plain, limit: 1.0, relative: "tini"},
 	{metric: "signal-p50", subject: plain, limit: 1.0, relative: "tini"},
 	{metric: "exit", subject: plain, limit: 1.0, relative: "tini"},
-	{metric: "fork", subject: plain, limit: 1.05, relative: bare},
+	{metric: "fork", subject: plain, limit: 1.05, relative: bare, noise: true},
 	{metric: "handled-1000", subject: plain, limit: treeSize, least: true},
 	{metric: "slowest-1000", subject: plain, limit: 1.2},
 }
@@ -73,15 +74,19 @@ func (r *results) judge() []verdict {
 		if f == nil {
 			continue
 		}
-		got := f.Value
+		got, least := f.Value, f.Value
 		if fl.relative != "" {
 			base := r.find(fl.metric, fl.relative)
 			if base == nil || base.Value == 0 {
 				continue
 			}
 			got /= base.Value
+			least = got
+			if to, ok := compare(f.Readings, base.Readings); ok && fl.noise && len(f.Readings) >= enough {
+				least = to.Low
+			}
 		}
-		held := got <= fl.limit
+		held := least <= fl.limit
 		if fl.least {
 			held = got >= fl.limit
 		}
@@ -105,6 +110,9 @@ func (v verdict) limitText() string {
 	sign := "≤ "
 	if v.least {
 		sign = "≥ "
+	}
+	if v.noise {
+		return fmt.Sprintf("%s%.2f × %s, within noise", sign, v.limit, v.relative)
 	}
 	if v.relative != "" {
 		return fmt.Sprintf("%s%.2f × %s", sign, v.limit, v.relative)

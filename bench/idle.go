@@ -89,8 +89,12 @@ func procField(path, name string) (float64, error) {
 	return 0, fmt.Errorf("no %q in %s", name, path)
 }
 
-// idleFor is the time of the idle measure.
-const idleFor = 30 * time.Second
+const (
+	idleFor = 30 * time.Second
+	// settleIdle is longer than settle: on a busy machine the threads of a
+	// runtime take their time to find that there is nothing to do.
+	settleIdle = 3 * time.Second
+)
 
 var idles = measure{
 	name: "idle", about: "wake-ups (context switches of all threads) and CPU of the init in 30 s in which nothing happens",
@@ -119,7 +123,7 @@ var idles = measure{
 			}
 			all = append(all, watched{space: sp})
 		}
-		sleepUntil(now().add(settle))
+		sleepUntil(now().add(settleIdle))
 		for i := range all {
 			all[i].switches, all[i].cpu = all[i].contextSwitches(), all[i].space.cpu()
 		}

@@ -109,6 +109,31 @@ func TestFloorsAreJudged(t *testing.T) {
 	}
 }
 
+func TestFloorWithinNoiseIsJudgedByTheIntervalOfThePairedRatio(t *testing.T) {
+	base := []float64{100, 50, 200, 100, 150, 80, 120, 100}
+	for factor, held := range map[float64]bool{1: true, 1.2: false} {
+		worse := make([]float64, len(base))
+		for i := range base {
+			worse[i] = factor * base[i]
+		}
+		r := &results{Figures: []figure{
+			{Metric: "fork", Subject: options, Value: median(worse), Readings: worse},
+			{Metric: "fork", Subject: bare, Value: median(base), Readings: base},
+		}}
+		if v := r.judge(); len(v) != 1 || v[0].held != held {
+			t.Errorf("%v times bare in every round: %+v", factor, v)
+		}
+	}
+	// The medians differ by half, the rounds say nothing either way.
+	r := &results{Figures: []figure{
+		{Metric: "fork", Subject: options, Value: 150, Readings: []float64{150, 60, 300, 150, 70}},
+		{Metric: "fork", Subject: bare, Value: 100, Readings: []float64{100, 210, 90, 80, 250}},
+	}}
+	if v := r.judge(); len(v) != 1 || !v[0].held {
+		t.Errorf("noise: %+v", v)
+	}
+}
+
 func TestLeanFloorsAreThoseOfABuildWithTheLeanStart(t *testing.T) {
 	r := &results{Figures: []figure{{Metric: "dirty-1", Subject: plain, Value: 40}}}
 	if v := r.judge(); len(v) != 0 {
