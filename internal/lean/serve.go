@@ -76,14 +76,7 @@ func run(stack unsafe.Pointer) {
 //
 //go:nosplit
 func serve() {
-	for {
-		dead := reap()
-		if Ended {
-			if Status == 0 && nobodyLeft() {
-				exit(0)
-			}
-			return
-		}
+	for dead := 0; ; {
 		// All but CHLD during a storm; it is pending, and would end the nap.
 		sig := 0
 		switch {
@@ -96,6 +89,15 @@ func serve() {
 		}
 		if sig > 0 && sig != chld && !forward(sig) {
 			take()
+			return
+		}
+		if sig != chld && dead < stormSize {
+			continue
+		}
+		if dead = reap(); Ended {
+			if Status == 0 && nobodyLeft() {
+				exit(0)
+			}
 			return
 		}
 	}
