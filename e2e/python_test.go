@@ -27,8 +27,8 @@ func TestGunicornAnswersItsRequestHoweverOftenItIsTold(t *testing.T) {
 	need(t, "gunicorn")
 	socket := filepath.Join(t.TempDir(), "http")
 	s := begin(t, options{dir: "testdata"}, under("10s",
-		"gunicorn", "--workers", "2", "--bind", "unix:"+socket, "slow:app")...)
-	s.Out.awaitCount("Booting worker", 2)
+		"gunicorn", "--config", "slow.py", "--workers", "2", "--bind", "unix:"+socket, "slow:app")...)
+	s.Out.awaitCount("app: ready", 2)
 	answer := ask(socket)
 	s.Out.await("app: asked")
 	told := s.sendThrice()
@@ -38,7 +38,7 @@ func TestGunicornAnswersItsRequestHoweverOftenItIsTold(t *testing.T) {
 	if err := <-answer; err != nil {
 		t.Errorf("the request is lost: %v", err)
 	}
-	s.took(told, 2*time.Second, 4500*time.Millisecond)
+	s.took(told, 2*time.Second, 6*time.Second)
 }
 
 // celerySpace starts a Celery worker under an init, and a task that it will

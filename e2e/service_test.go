@@ -8,12 +8,20 @@ import (
 	"time"
 )
 
+// waitingShell is a shell with a trap, under an init, that waits for its
+// foreground child.
+func waitingShell(t *testing.T, init ...string) *space {
+	t.Helper()
+	need(t, init[0], "bash", "sleep")
+	s := begin(t, options{}, append(init, "bash", "-c",
+		`trap "echo cleaned; exit 3" TERM; sleep 1000; echo not reached`)...)
+	childOf(t, childOf(t, s.PID))
+	return s
+}
+
 func TestTrapOfAWaitingShellRunsInTime(t *testing.T) {
 	t.Parallel()
-	need(t, "bash", "sleep")
-	s := begin(t, options{}, under("6s", "bash", "-c",
-		`trap "echo cleaned; exit 3" TERM; echo ready; sleep 1000; echo not reached`)...)
-	s.Out.await("ready")
+	s := waitingShell(t, under("6s")...)
 	told := s.send(syscall.SIGTERM)
 	if code := s.wait(bound); code != 3 {
 		t.Errorf("exit code %d, want the trap's, 3", code)
@@ -29,10 +37,7 @@ func TestTrapOfAWaitingShellRunsInTime(t *testing.T) {
 // The control: alone, the shell waits for its child until it is killed.
 func TestTrapOfAWaitingShellDoesNotRunUnderTini(t *testing.T) {
 	t.Parallel()
-	need(t, "tini", "bash", "sleep")
-	s := begin(t, options{}, "tini", "--", "bash", "-c",
-		`trap "echo cleaned; exit 3" TERM; echo ready; sleep 1000; echo not reached`)
-	s.Out.await("ready")
+	s := waitingShell(t, "tini", "--")
 	s.send(syscall.SIGTERM)
 	select {
 	case <-s.over:

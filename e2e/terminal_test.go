@@ -201,6 +201,7 @@ func TestShellHasJobControl(t *testing.T) {
 	k.awaitCount("first", 2)
 	k.press("\x1a")
 	k.await("Stopped")
+	k.awaitMode(false)
 	k.press("fg\n")
 	k.awaitMode(true)
 	k.press("second\n")

@@ -1,4 +1,4 @@
-# A WSGI application that takes 3 seconds for a request.
+# A WSGI application that takes 3 seconds for a request, and its configuration.
 import time
 
 
@@ -7,3 +7,9 @@ def app(environ, start_response):
     time.sleep(3)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"hello\n"]
+
+
+# A worker that is told before this is not told: gunicorn has yet to set its
+# handlers, and then waits for it in vain.
+def post_worker_init(worker):
+    print("app: ready", flush=True)
