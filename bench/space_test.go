@@ -215,3 +215,19 @@ func eventually(cond func() bool) bool {
 	}
 	return false
 }
+
+func TestSubjectThatForwardsNothingIsLeftOutAndTheOthersAreMeasured(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mute := subject{name: "mute", command: []string{sh, "-c", `trap '' USR1; "$@" & wait`, "sh"}}
+	into(t, nobody, time.Second, probe, "quit").close()
+	got := signalling.run(1, []subject{nobody, mute})
+	if err := got.failures["mute"]; err == nil || len(got.failures) != 1 {
+		t.Errorf("failures: %v", got.failures)
+	}
+	if v := got.readings["signal-p50"]; len(v[bare]) != 1 || len(v["mute"]) != 0 {
+		t.Errorf("readings: %v", v)
+	}
+}
