@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,16 +37,13 @@ func withPrograms(m *testing.M) int {
 		defer os.RemoveAll(bin)
 		err = os.Chmod(bin, 0o755) // for apps that run as another user
 	}
-	if err == nil && *binary == "" {
-		err = build("exeunt", ".", releaseFlags()...)
-	} else if err == nil {
-		var path string
-		if path, err = filepath.Abs(*binary); err == nil {
-			err = os.Symlink(path, filepath.Join(bin, "exeunt"))
+	for variant, flags := range variants() {
+		if err == nil {
+			err = provide(filepath.Join(bin, variant), flags)
 		}
 	}
 	if err == nil {
-		err = build("programs", "./testdata/programs")
+		err = build(filepath.Join(bin, "programs"), "./testdata/programs")
 	}
 	for _, name := range []string{"daemon", "deaf", "hungry", "limited", "listen", "masked", "nopidns", "outer", "pid1", "pid1-set", "rlimit", "slow"} {
 		if err == nil {
@@ -61,25 +57,51 @@ func withPrograms(m *testing.M) int {
 	return m.Run()
 }
 
-func build(name, from string, flags ...string) error {
-	args := append([]string{"build", "-o", filepath.Join(bin, name)}, flags...)
-	out, err := exec.Command("go", append(args, from)...).CombinedOutput()
+// provide puts exeunt into the directory: the binary that was given, or a build.
+func provide(dir string, flags []string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	if *binary == "" {
+		return build(filepath.Join(dir, "exeunt"), ".", flags...)
+	}
+	path, err := filepath.Abs(*binary)
+	if err != nil {
+		return err
+	}
+	return os.Symlink(path, filepath.Join(dir, "exeunt"))
+}
+
+func build(output, from string, flags ...string) error {
+	args := append([]string{"build", "-o", output}, flags...)
+	cmd := exec.Command("go", append(args, from)...)
+	if raceFlags() == nil {
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as a release is, and no entry of our own goes with cgo
+	}
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("cannot build %q: %w\n%s", from, err, out)
 	}
 	return nil
 }
 
-// releaseFlags builds what is released; under the race detector, which does
-// not go with an ELF entry of our own, it is what `go build` makes.
-func releaseFlags() []string {
-	if race := raceFlags(); race != nil {
-		return race
+// hasEntry tells where releases have an ELF entry of our own.
+const hasEntry = runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64"
+
+// variants are the builds of exeunt that the scripts run, in which nobody may
+// see a difference, with their flags: what is released, and the ordinary program
+// without an ELF entry of our own. The race detector does not go with one.
+func variants() map[string][]string {
+	switch race := raceFlags(); {
+	case race != nil:
+		return map[string][]string{"race": race}
+	case *binary == "" && hasEntry:
+		return map[string][]string{
+			"released": {"-trimpath", "-ldflags", "-E exeunt/internal/lean.start"},
+			"ordinary": {"-trimpath"},
+		}
 	}
-	if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
-		return []string{"-trimpath", "-ldflags", "-E exeunt/internal/entry.start"}
-	}
-	return []string{"-trimpath"}
+	return map[string][]string{"released": {"-trimpath"}}
 }
 
 func raceFlags() []string {
@@ -100,12 +122,18 @@ func TestScripts(t *testing.T) {
 	if !namespaces && os.Getenv("CI") != "" {
 		t.Fatal("no PID namespaces: the scripts would show nothing")
 	}
+	for variant := range variants() {
+		t.Run(variant, func(t *testing.T) { runScripts(t, variant, namespaces, memory) })
+	}
+}
+
+func runScripts(t *testing.T, variant string, namespaces, memory bool) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			// Not the caller's: one unreadable directory in it makes "not found" a
 			// "permission denied", as under execvp(3).
-			e.Setenv("PATH", bin+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+			e.Setenv("PATH", filepath.Join(bin, variant)+":"+bin+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 			if raceFlags() != nil {
 				e.Setenv("GORACE", "atexit_sleep_ms=0") // else every exit takes a second
 			}
@@ -122,7 +150,7 @@ func TestScripts(t *testing.T) {
 			case "memory": // a cgroup can be made that limits it
 				return memory, nil
 			case "entry": // the binary notes what it inherits before the runtime changes it
-				return slices.Contains(releaseFlags(), "-ldflags"), nil
+				return hasEntry && variant == "released", nil
 			case "root":
 				return os.Getuid() == 0, nil
 			}
