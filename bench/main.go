@@ -60,7 +60,7 @@ func bench() (ok bool, err error) {
 	flag.IntVar(&f.rounds, "rounds", 0, "rounds of each measure; 0 is each measure's own number")
 	flag.BoolVar(&f.quick, "quick", false, "fewer rounds, for a first look")
 	flag.BoolVar(&f.install, "install", false, "install missing peers with apt-get")
-	flag.StringVar(&f.entry, "entry", "exeunt/internal/entry.start", "ELF entry of the build of exeunt that is measured")
+	flag.StringVar(&f.entry, "entry", "exeunt/internal/lean.start", "ELF entry of the build of exeunt that is measured")
 	flag.StringVar(&f.exeunt, "exeunt", "", "measure this binary in place of a fresh release build")
 	flag.StringVar(&f.guard, "guard", "", "compare with this older binary alone; exit 1 if a figure became worse by more than 10 %")
 	flag.StringVar(&f.out, "out", "", "directory for RESULTS.md and results.json (default: the current one if everything ran in full, else none)")

@@ -51,7 +51,7 @@ var programs = sync.OnceValue(func() error {
 		exeunt = filepath.Join(ours, "exeunt")
 		release := []string{"-o", exeunt, "../.."}
 		if entered() {
-			release = append([]string{"-ldflags", "-E exeunt/internal/entry.start"}, release...)
+			release = append([]string{"-ldflags", "-E exeunt/internal/lean.start"}, release...)
 		}
 		builds = append(builds, release)
 	}
