@@ -139,7 +139,7 @@ func buildExample(tag string, arguments ...string) (string, error) {
 		return "", err
 	}
 	tag = "exeunt-e2e-example:" + tag
-	return tag, quiet("docker", append([]string{"build", "--network", "none", "-f", "../Dockerfile.example", "-t", tag,
+	return tag, quiet("docker", append([]string{"build", "--force-rm", "--network", "none", "-f", "../Dockerfile.example", "-t", tag,
 		"--label", "exeunt-e2e", "--build-arg", "BUILDER=" + builder}, append(arguments, "..")...)...)
 }
 

@@ -37,9 +37,17 @@ func childOf(t *testing.T, pid int) int {
 				child, _ = strconv.Atoi(fields[0])
 			}
 		}
-		return child != 0
+		return child != 0 && executed(pid, child)
 	})
 	return child
+}
+
+// executed reports whether a child has become its own program. Before that it is
+// suspended in its parent's memory, and whoever stops it stops both.
+func executed(parent, child int) bool {
+	old, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", parent))
+	now, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", child))
+	return err == nil && now != old
 }
 
 // stat returns the fields of /proc/PID/stat from the state on, which is the
