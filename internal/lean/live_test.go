@@ -77,10 +77,20 @@ func TestOnePageOrTwoAndOneThread(t *testing.T) {
 	if threads := field(t, p.pid, "status", "Threads"); threads != "1" {
 		t.Errorf("%s threads", threads)
 	}
-	before := field(t, p.pid, "status", "voluntary_ctxt_switches") + field(t, p.pid, "status", "nonvoluntary_ctxt_switches")
+	switches := func() string {
+		return field(t, p.pid, "status", "voluntary_ctxt_switches") + " and " + field(t, p.pid, "status", "nonvoluntary_ctxt_switches")
+	}
+	before := switches()
+	if !eventually(func() bool { // it is done with the dead
+		<-time.After(100 * time.Millisecond)
+		last := before
+		before = switches()
+		return last == before
+	}) {
+		t.Fatal("it does not come to rest")
+	}
 	<-time.After(2 * time.Second)
-	after := field(t, p.pid, "status", "voluntary_ctxt_switches") + field(t, p.pid, "status", "nonvoluntary_ctxt_switches")
-	if before != after {
+	if after := switches(); before != after {
 		t.Errorf("it woke up: %s before, %s after", before, after)
 	}
 }

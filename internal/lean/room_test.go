@@ -85,7 +85,7 @@ func TestATermAtTheMemoryLimitEndsTheApp(t *testing.T) {
 	write := func(file, text string) error {
 		return os.WriteFile(filepath.Join(folder, file), []byte(text), 0)
 	}
-	for _, room := range []int{400 << 10, 1 << 20, 2 << 20, 20 << 20} {
+	for _, room := range []int{400 << 10, 2 << 20, 4 << 20, 20 << 20} {
 		for try := range 5 {
 			if err := write("memory.limit_in_bytes", "-1"); err != nil {
 				t.Fatal(err)
@@ -114,32 +114,36 @@ func TestATermAtTheMemoryLimitEndsTheApp(t *testing.T) {
 // cramped is too small an address space for the runtime.
 const cramped = 512 << 20
 
+// A cue is what to send when the app has said something.
+type cue struct {
+	line string
+	sig  syscall.Signal
+}
+
 func TestWithoutRoomItEndsWithTheAppsCode(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		script string
-		send   []syscall.Signal
+		send   []cue
 		code   int
 		said   string
 	}{
 		{"exeunt", "exit 3", nil, 3, ""},
 		{"exeunt", "kill -9 $$", nil, 137, ""},
 		{"exeunt", "trap 'echo got' TERM USR1; trap 'exit 5' HUP; echo ready; while :; do :; done",
-			[]syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGTERM, syscall.SIGTSTP, syscall.SIGUSR1, syscall.SIGHUP}, 5, "got\ngot\n"},
-		{"exeunt", "trap 'exit 5' TERM; echo ready; kill -STOP $$; while :; do :; done", []syscall.Signal{syscall.SIGTERM}, 5, ""},
-		{"tini", "trap 'echo got; exit 6' INT; echo ready; while :; do :; done", []syscall.Signal{syscall.SIGINT}, 6, "got\n"},
+			[]cue{{"ready", syscall.SIGTERM}, {"got", syscall.SIGINT}, {"got", syscall.SIGTERM}, {"got", syscall.SIGTSTP}, {"got", syscall.SIGUSR1}, {"got\ngot", syscall.SIGHUP}}, 5, "got\ngot\n"},
+		{"exeunt", "trap 'exit 5' TERM; echo ready; kill -STOP $$; while :; do :; done", []cue{{"ready", syscall.SIGTERM}}, 5, ""},
+		{"tini", "trap 'echo got; exit 6' INT; echo ready; while :; do :; done", []cue{{"ready", syscall.SIGINT}}, 6, "got\n"},
 		{"dumb-init", "trap 'exit 7' TERM; sh -c 'trap \"echo got; exit\" TERM; echo ready; while :; do :; done' & wait; wait",
-			[]syscall.Signal{syscall.SIGTERM}, 7, "got\n"},
+			[]cue{{"ready", syscall.SIGTERM}}, 7, "got\n"},
 		{"exeunt", stray + "exit 0", nil, 0, "told\n"},
 		{"exeunt", stray + "exit 4", nil, 4, "told\n"},
 	} {
 		l := launch{Path: released(t), Name: c.name, PID1: true, Space: cramped, Args: shell(c.script), Env: []string{"UP=" + filepath.Join(t.TempDir(), "up")}}
 		p := l.start(t)
-		if c.send != nil {
-			p.says("ready")
-		}
-		for _, sig := range c.send {
-			p.kill(sig)
+		for _, cue := range c.send {
+			p.says(cue.line)
+			p.kill(cue.sig)
 			eventually(func() bool { // it is taken, or all is over
 				status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
 				return !strings.Contains(string(status), "ShdPnd:") || strings.Contains(string(status), "ShdPnd:\t0000000000000000")
