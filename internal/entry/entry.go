@@ -9,6 +9,8 @@
 //
 //	go build -ldflags "-E exeunt/internal/entry.start"
 //
+// or the entry of package lean, which ends in this one.
+//
 // It notes Mask, Ignored and Closed, which the runtime overwrites, and puts
 // off the signals that arrive before the second stage is ready: the kernel
 // keeps most of them blocked; HUP, INT, QUIT and TERM, which the runtime

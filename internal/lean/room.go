@@ -13,6 +13,7 @@ import (
 // reserved and never used; 76 MiB that count as data. And some more.
 const (
 	threads      = 10
+	leastThreads = 9 // before the app exists: that it gets no process is told by the ordinary program
 	addressSpace = 1536 << 20
 	data         = 160 << 20
 )
@@ -36,13 +37,20 @@ func roomForRuntime() bool {
 	}
 	call(unix.SYS_CLOSE, uintptr(pipe[0]), 0, 0, 0, 0, 0)
 	call(unix.SYS_CLOSE, uintptr(pipe[1]), 0, 0, 0, 0, 0)
+	return roomForThreads(threads) && memoryLeft() && fits(addressSpace, unix.PROT_NONE) && fits(data, unix.PROT_READ|unix.PROT_WRITE)
+}
+
+// roomForThreads tries to make so many threads.
+//
+//go:nosplit
+func roomForThreads(wanted int) bool {
 	n := 0
-	for n < threads && thread() > 0 {
+	for n < wanted && thread() > 0 {
 		n++
 	}
 	gate = 1
 	call(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&gate)), futexWake, threads, 0, 0, 0)
-	return n == threads && memoryLeft() && fits(addressSpace, unix.PROT_NONE) && fits(data, unix.PROT_READ|unix.PROT_WRITE)
+	return n == wanted
 }
 
 const futexWake = 128 | 1 // private
@@ -55,4 +63,14 @@ func fits(size, protection uintptr) bool {
 	}
 	call(unix.SYS_MUNMAP, uintptr(p), size, 0, 0, 0, 0)
 	return true
+}
+
+const refusal = "exeunt: cannot start: no room for its threads: raise the limit of processes, 10 is the least\n"
+
+// refuse ends with the code of our own failures. Nothing has been started.
+//
+//go:nosplit
+func refuse() {
+	call(unix.SYS_WRITE, 2, uintptr(unsafe.Pointer(unsafe.StringData(refusal))), uintptr(len(refusal)), 0, 0, 0)
+	exit(125)
 }

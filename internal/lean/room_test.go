@@ -57,7 +57,7 @@ func TestATermAtThePidsLimitEndsTheApp(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(folder, "pids.max"), []byte("max"), 0); err != nil {
 				t.Fatal(err)
 			}
-			l := launch{Path: released(t), PID1: true, Cgroup: folder, Args: shell(`trap 'echo told; exit 7' TERM; echo ready; while :; do read y </proc/self/stat; done`)}
+			l := launch{Path: released(t), PID1: true, Cgroup: folder, Args: shell(`trap 'echo told; exit 7' TERM; sleep 1000 & echo ready; wait`)}
 			p := l.start(t)
 			p.says("ready")
 			limit(t, folder, room)
@@ -85,13 +85,13 @@ func TestATermAtTheMemoryLimitEndsTheApp(t *testing.T) {
 	write := func(file, text string) error {
 		return os.WriteFile(filepath.Join(folder, file), []byte(text), 0)
 	}
-	for _, room := range []int{400 << 10, 2 << 20, 4 << 20, 20 << 20} {
+	for _, room := range []int{1 << 20, 2 << 20, 4 << 20, 20 << 20} {
 		for try := range 5 {
 			if err := write("memory.limit_in_bytes", "-1"); err != nil {
 				t.Fatal(err)
 			}
 			l := launch{Path: released(t), PID1: true, Cgroup: folder, Bind: root, Args: shell(`x=$(head -c 8000000 /dev/zero | tr '\0' x)
-				trap 'echo told; exit 7' TERM; echo ready; while :; do read y </proc/self/stat; done`)}
+				trap 'echo told; exit 7' TERM; sleep 1000 & echo ready; wait`)}
 			p := l.start(t)
 			p.says("ready")
 			limited := eventually(func() bool {

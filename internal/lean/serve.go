@@ -53,23 +53,35 @@ var (
 //
 //go:nosplit
 func run(stack unsafe.Pointer) {
-	if !plain(stack) {
+	if !plain(stack) || !begin() {
+		// Nothing runs yet: where the runtime would abort we can say why.
+		if !roomForThreads(leastThreads) {
+			refuse()
+		}
 		return
-	}
-	pid1 = call(unix.SYS_GETPID, 0, 0, 0, 0, 0, 0) == 1
-	if !spawn() {
-		return
-	}
-	// The app's alone from now on. Before Linux 5.9, and under an old seccomp
-	// profile, the ordinary program has to do it.
-	if call(unix.SYS_CLOSE_RANGE, 3, 1<<32-1, 0, 0, 0, 0) == 0 {
-		serve()
 	}
 	if !roomForRuntime() {
 		bare()
 	}
 	takeUnkept()
 	harden()
+}
+
+// begin starts the program and serves it until something is to be decided. It
+// reports whether the program was started.
+//
+//go:nosplit
+func begin() bool {
+	pid1 = call(unix.SYS_GETPID, 0, 0, 0, 0, 0, 0) == 1
+	if !spawn() {
+		return false
+	}
+	// The app's alone from now on. Before Linux 5.9, and under an old seccomp
+	// profile, the ordinary program has to do it.
+	if call(unix.SYS_CLOSE_RANGE, 3, 1<<32-1, 0, 0, 0, 0) == 0 {
+		serve()
+	}
+	return true
 }
 
 // serve forwards and reaps until something is to be decided.
