@@ -113,7 +113,7 @@ func (f *flags) selected() ([]*measure, error) {
 // subjects finds and builds what is measured, and the probe.
 func (f *flags) subjects(dir string) (over []subject, err error) {
 	if probe, err = buildProbe(dir); err != nil {
-		return nil, errors.Join(err, errors.New("the suite is run in its own directory: go -C bench run ."))
+		return nil, errors.Join(err, errors.New("the suite is run in its own directory: go -C bench run"))
 	}
 	path, version := f.exeunt, ""
 	if path == "" {

@@ -104,7 +104,7 @@ func faults() {
 	for range 100 {
 		for _, fault := range []func(){
 			func() { var p *int; *p = 1 },
-			func() { a, b := 1, len(os.Args)-len(os.Args); fmt.Println(a / b) },
+			func() { a, b := 1, len(os.Getenv("no such variable")); fmt.Println(a / b) },
 		} {
 			func() {
 				defer func() {

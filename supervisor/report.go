@@ -231,7 +231,8 @@ func (m *Machine) closePhase() {
 	}
 	m.report.Phases = append(m.report.Phases, PhaseReport{m.phase, m.began, m.now})
 	if took := m.now.Sub(m.began); took >= time.Millisecond {
-		m.note(Entry{Level: quiet(m.uneventful()), Message: m.phase.String() + " over", Took: took})
+		empty := m.phase == Terminate && m.report.StrayCount == 0 && took < 100*time.Millisecond
+		m.note(Entry{Level: quiet(empty || m.uneventful()), Message: m.phase.String() + " over", Took: took})
 	}
 }
 

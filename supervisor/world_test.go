@@ -58,20 +58,19 @@ type world struct {
 	fallen bool // the machine was told that it has no children
 
 	// For the invariants.
-	phase     Phase
-	stopAt    time.Time // the stop began; zero is not yet
-	asked     time.Time // the first stop signal; zero is none
-	asSignal  signals.Signal
-	ownEnd    bool      // the stop began without a stop signal
-	ints      int       // INT received
-	termAt    time.Time // Terminate began
-	finished  int
-	code      int
-	refused   bool // a service could not be started
-	broken    []string
-	entries   []Entry // of the last Step
-	actions   []Action
-	allowMany bool // a story may break the rule of one telling (ladders)
+	phase    Phase
+	stopAt   time.Time // the stop began; zero is not yet
+	asked    time.Time // the first stop signal; zero is none
+	asSignal signals.Signal
+	ownEnd   bool      // the stop began without a stop signal
+	ints     int       // INT received
+	termAt   time.Time // Terminate began
+	finished int
+	code     int
+	refused  bool // a service could not be started
+	broken   []string
+	entries  []Entry // of the last Step
+	actions  []Action
 }
 
 func newWorld(p *Plan) *world { return &world{m: New(p), now: epoch, pids: 9} }

@@ -109,7 +109,7 @@ func (q *queue) finished(batch []byte, n int) {
 // the deadline, and reports whether it was in time.
 func (q *queue) Flush(deadline time.Time) bool {
 	q.mu.Lock()
-	if len(q.waiting) == 0 && q.busy == 0 && (q.wake == nil || len(q.wake) == 0) {
+	if len(q.waiting) == 0 && q.busy == 0 && len(q.wake) == 0 {
 		q.mu.Unlock()
 		return true
 	}
