@@ -227,6 +227,7 @@ func TestBothBuildsEndAlike(t *testing.T) {
 	plain := file("plain", "x", 0o644)
 	long := strings.Repeat("x", 300)
 	for _, words := range [][]string{
+		shell("read pid name state parent group session rest </proc/self/stat; [ $session = $pid ] && exit 30; [ $group = $pid ] && exit 31"),
 		shell("exit 3"), shell("exit 255"), shell("kill -9 $$"), shell("kill -37 $$"), shell("exit 0"),
 		{"nosuch"}, {"./nosuch"}, {plain}, {"/etc"}, {plain + "/x"}, {lost}, {bare, "9"}, {bare, "0"}, {long}, {"/" + long},
 		{""}, {"--", ""}, {"--"}, {},

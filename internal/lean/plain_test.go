@@ -127,6 +127,10 @@ func TestWhatIsPlainTheOrdinaryProgramReadsTheSame(t *testing.T) {
 			continue
 		}
 		yes++
+		if first := slices.IndexFunc(env, func(entry string) bool { return strings.HasPrefix(entry, "PATH=") }); first < 0 != (path == nil) ||
+			first >= 0 && !is(path, env[first][len("PATH="):]) {
+			t.Fatalf("the wrong PATH of %q", env)
+		}
 		got, err := parsed(args, env, false)
 		if err != nil {
 			t.Fatalf("%q with %q is plain: %v", args, env, err)
