@@ -27,8 +27,9 @@ func thread() int
 
 // roomForRuntime reports whether the runtime can start. It aborts the process
 // where it gets no thread or no memory, and the app may have used up its pids
-// limit (pids.max, RLIMIT_NPROC), its memory or its address space. Where the app takes the room in the moment between, the runtime tries for 0.2 s
-// more (runtime.newosproc).
+// limit (pids.max, RLIMIT_NPROC), its memory or its address space. Where the app
+// takes the threads' room in the moment between, the runtime tries for 0.2 s more
+// (runtime.newosproc).
 //
 //go:nosplit
 func roomForRuntime() bool {
