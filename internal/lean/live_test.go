@@ -114,21 +114,30 @@ func TestAnAppThatEndsWellTakesNothingWithIt(t *testing.T) {
 }
 
 // A TERM at 0 to 5 ms after exec reaches the app, but for those before the
-// first instruction, which the kernel does not deliver to PID 1.
+// first instruction, which the kernel does not deliver to PID 1: those are
+// counted. Once the mask shows that ours has run, none may be lost.
 func TestAnEarlyTermEndsTheApp(t *testing.T) {
-	const tries = 200
+	const (
+		tries = 200
+		term  = 1 << (15 - 1)
+	)
 	dropped := 0
 	for try := range tries {
 		l := launch{Path: released(t), PID1: true, Args: []string{"--", "sleep", "1000"}}
 		p := l.start(t)
 		<-time.After(time.Duration(try*try) * 5 * time.Millisecond / (tries * tries))
+		safe := (number(t, field(t, p.pid, "status", "SigBlk"), 16)|number(t, field(t, p.pid, "status", "SigCgt"), 16))&term != 0
 		p.kill(syscall.SIGTERM)
+		patience := 3 * time.Second
+		if dropped >= 10 && !safe {
+			patience = 100 * time.Millisecond // a busy machine: it is early more often
+		}
 		select {
 		case err := <-p.ended:
 			p.ended <- err
-		case <-time.After(3 * time.Second):
-			if dropped++; dropped > 10 {
-				t.Fatalf("%d dropped in %d tries", dropped, try+1)
+		case <-time.After(patience):
+			if dropped++; safe {
+				t.Errorf("try %d: a TERM is lost that was blocked or caught", try)
 			}
 			p.kill(syscall.SIGTERM)
 		}
