@@ -68,9 +68,9 @@ const longAgo = -15 * time.Second
 func (k *key) time(list ...time.Time) {
 	for _, t := range list {
 		if t.IsZero() {
-			k.num(1 << 60)
+			k.b = binary.AppendVarint(k.b, 1<<60)
 		} else {
-			k.num(int(max(t.Sub(k.now), longAgo)))
+			k.b = binary.AppendVarint(k.b, int64(max(t.Sub(k.now), longAgo)))
 		}
 	}
 }
