@@ -211,6 +211,13 @@ func (r launch) start(t *testing.T) *process {
 // kill signals the init, unless it has been collected.
 func (p *process) kill(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
 
+// stop ends an init that is not PID 1, and so does not take its app with it when
+// it is killed.
+func (p *process) stop() {
+	p.kill(syscall.SIGTERM)
+	p.code()
+}
+
 // code waits for the end of the init and returns its exit code, 128+n for a
 // signal.
 func (p *process) code() int {

@@ -307,6 +307,7 @@ func TestWhatTheAppClosesIsClosed(t *testing.T) {
 	if !p.lean() {
 		t.Error("something was to be decided")
 	}
+	p.stop()
 }
 
 func TestNestedItPassesOn(t *testing.T) {

@@ -183,4 +183,5 @@ func TestTheRoomIsWhatTheOrdinaryProgramTakes(t *testing.T) {
 	if n := number(t, field(t, p.pid, "status", "VmData"), 10); n<<10 > data {
 		t.Errorf("%d KiB of data", n)
 	}
+	p.stop()
 }
