@@ -31,6 +31,9 @@ func memoryLeft() bool {
 	if limit < 0 || used < 0 {
 		return true
 	}
+	if limit-used >= memory {
+		return true // stat may take the kernel some ten milliseconds
+	}
 	return limit-used+max(quantity(stat, inactive), 0)+max(quantity(stat, active), 0) >= memory
 }
 
