@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -245,10 +246,16 @@ func TestBothBuildsEndAlike(t *testing.T) {
 		shell("kill -USR1 $PPID; while :; do :; done"), shell("trap 'exit 8' HUP; kill -SEGV $PPID; kill -HUP $PPID; while :; do :; done"),
 	} {
 		for _, name := range []string{"exeunt", "tini", "dumb-init", "catatonit"} {
+			args := slices.Clone(words)
+			if name == "exeunt" || name == "dumb-init" {
+				for i := range args { // they pass SEGV on, and what follows might overtake it
+					args[i] = strings.Replace(args[i], "kill -SEGV $PPID; kill -HUP $PPID", "kill -SEGV $PPID", 1)
+				}
+			}
 			for _, pid1 := range []bool{true, false} {
 				said := map[string]string{}
 				for build, path := range builds {
-					l := launch{Path: path(t), Name: name, Args: words, PID1: pid1, Env: []string{"UP=" + filepath.Join(t.TempDir(), "up")}}
+					l := launch{Path: path(t), Name: name, Args: args, PID1: pid1, Env: []string{"UP=" + filepath.Join(t.TempDir(), "up")}}
 					if len(words) > 0 && words[0] != "--" {
 						l.Env = append(l.Env, "PATH=/"+long+"::/usr/bin:/bin")
 					}
@@ -258,7 +265,7 @@ func TestBothBuildsEndAlike(t *testing.T) {
 					said[build] = fmt.Sprintf("exit code %d\n%s", code, text)
 				}
 				if said["released"] != said["ordinary"] {
-					t.Errorf("%s %q, PID 1 %v: %s\nordinary: %s", name, words, pid1, said["released"], said["ordinary"])
+					t.Errorf("%s %q, PID 1 %v: %s\nordinary: %s", name, args, pid1, said["released"], said["ordinary"])
 				}
 			}
 		}
