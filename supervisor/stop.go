@@ -271,10 +271,12 @@ func (m *Machine) exitCode() int {
 	return 0
 }
 
-// uneventful reports whether there is nothing to tell of the stop: the app ended
+// uneventful reports whether there is nothing more to tell of the stop: nothing was
+// started, of which there is a line already, or the app ended
 // well and left nobody.
 func (m *Machine) uneventful() bool {
-	return m.reason == ReasonExit && m.exitCode() == 0 && m.report.StrayCount == 0
+	nothingRan := m.reason == ReasonFailure && len(m.report.Hooks) == 0 && !slices.ContainsFunc(m.services, func(s service) bool { return s.pid != 0 })
+	return m.report.StrayCount == 0 && (nothingRan || m.reason == ReasonExit && m.exitCode() == 0)
 }
 
 func (m *Machine) finish() {
