@@ -23,6 +23,7 @@
 //	stop       services are told, dependents first                  D - reserve, if the grace period was set
 //	terminate  everyone else is told                                D - 0.3 reserve
 //	kill       everyone is killed                                   D - 0.15 reserve
+//	flush      what the dead have sent and written gets out         D - 0.15 reserve
 //	post-stop  post-stop hooks, the container's last                D
 //	done       Finish has been said                                 -
 //
@@ -38,8 +39,10 @@
 // Each service is in one of these:
 //
 //	state      meaning
-//	waiting    for pre-start hooks or a dependency
+//	waiting    for pre-start hooks, a dependency, or its time
+//	backoff    has ended, and starts again after its delay
 //	spawning   Spawn was said, its answer is due
+//	starting   runs, and is not ready yet
 //	ready      runs
 //	stopping   was told to stop
 //	killed     was sent KILL by us

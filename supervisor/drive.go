@@ -39,6 +39,12 @@ type Kernel interface {
 	// Arm sets the watchdog: the process is not to outlive at. A later call
 	// replaces an earlier one.
 	Arm(at time.Time)
+	// Answer answers an Asked, with how things are.
+	Answer(token int, err string, now Snapshot)
+	// Announce tells others how the run as a whole stands.
+	Announce(s Standing)
+	// Watch notes the ports that we listen on, without waiting for it.
+	Watch()
 	// Note takes each entry of the report as it is made.
 	Note(e Entry)
 }
@@ -206,6 +212,12 @@ func (d *driver) carryOut(a Action, now time.Time) (answer Event) {
 		d.k.Suspend()
 	case Arm:
 		d.k.Arm(a.At)
+	case Answer:
+		d.k.Answer(a.Token, a.Err, d.m.Snapshot())
+	case Announce:
+		d.k.Announce(a.Standing)
+	case Watch:
+		d.k.Watch()
 	case Finish:
 		d.done, d.code = true, a.Code
 	}

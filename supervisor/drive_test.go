@@ -182,7 +182,11 @@ func (s *stage) Perform(id ID, try int, by time.Time, _ []string) {
 
 func (s *stage) Cancel(id ID)     { s.say("cancels %s", id) }
 func (s *stage) Arm(at time.Time) { s.armed = at }
-func (s *stage) Note(e Entry)     { s.say("%v: %s", e.Level, e.Message) }
+
+func (s *stage) Answer(int, string, Snapshot) {}
+func (s *stage) Announce(Standing)            {}
+func (s *stage) Watch()                       {}
+func (s *stage) Note(e Entry)                 { s.say("%v: %s", e.Level, e.Message) }
 
 // curtain ends the goroutines of those who still live.
 func (s *stage) curtain() {

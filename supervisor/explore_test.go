@@ -314,7 +314,11 @@ var plans = []struct {
 func armed(g time.Duration) Budget { return Budget{Grace: g, Armed: true, Source: "--grace-period"} }
 
 func app(name string, after ...string) Service {
-	return Service{Name: name, Essential: true, DependsOn: after}
+	s := Service{Name: name, Essential: true}
+	for _, on := range after {
+		s.DependsOn = append(s.DependsOn, Dependency{On: on})
+	}
+	return s
 }
 
 // Mutants planted in the machine by hand, one at a time, and how many stories

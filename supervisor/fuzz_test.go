@@ -41,7 +41,7 @@ func (c *choices) plan() *Plan {
 		}
 		for j := range i {
 			if c.chance(3) {
-				s.DependsOn = append(s.DependsOn, fmt.Sprintf("s%d", j))
+				s.DependsOn = append(s.DependsOn, Dependency{On: fmt.Sprintf("s%d", j)})
 			}
 		}
 		s.PreStart, s.PostStart, s.PreStop, s.PostStop = c.hooks(), c.hooks(), c.hooks(), c.hooks()

@@ -156,8 +156,10 @@ func (w *world) killTime(p *process) (at time.Time) {
 // chain is how many services go one after the other from this one on.
 func (w *world) chain(i int) int {
 	n := 0
-	for _, name := range w.m.plan.Services[i].DependsOn {
-		n = max(n, w.chain(slices.IndexFunc(w.m.plan.Services, func(s Service) bool { return s.Name == name })))
+	for j := range w.m.plan.Services {
+		if w.m.plan.dependsOn(i, j) {
+			n = max(n, w.chain(j))
+		}
 	}
 	return n + 1
 }
@@ -182,7 +184,7 @@ func (w *world) checkTold(p *process) {
 		return
 	}
 	for i := range w.procs {
-		if q := &w.procs[i]; q.alive && q.service >= 0 && slices.Contains(w.m.plan.Services[q.service].DependsOn, p.name) {
+		if q := &w.procs[i]; q.alive && q.service >= 0 && w.m.plan.dependsOn(q.service, p.service) {
 			w.breach("%q is told before %q, which depends on it, has gone", p.name, q.name)
 		}
 	}

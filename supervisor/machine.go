@@ -90,8 +90,8 @@ func New(p *Plan) *Machine {
 // depth is bounded by left, so that a cycle (which config refuses) ends.
 func (m *Machine) depth(i, left int) int {
 	d := 1
-	for _, name := range m.plan.Services[i].DependsOn {
-		if j := m.index(name); j >= 0 && left > 0 {
+	for j := range m.plan.Services {
+		if left > 0 && m.plan.dependsOn(i, j) {
 			d = max(d, 1+m.depth(j, left-1))
 		}
 	}

@@ -183,6 +183,20 @@ func (p *Phase) UnmarshalText(b []byte) error {
 	return err
 }
 
+var standingNames = [...]string{"starting", "ready", "stopping"}
+
+func (s Standing) String() string { return standingNames[s] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Standing) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Standing) UnmarshalText(b []byte) error {
+	i, err := named(standingNames[:], "standing", b)
+	*s = Standing(i)
+	return err
+}
+
 // MarshalText implements encoding.TextMarshaler.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 

@@ -88,8 +88,8 @@ func (m *Machine) advanceStart() bool {
 }
 
 func (m *Machine) mayStart(i int) bool {
-	for _, name := range m.plan.Services[i].DependsOn {
-		if j := m.index(name); j >= 0 && m.services[j].state < Ready {
+	for j := range m.services {
+		if m.plan.dependsOn(i, j) && m.services[j].state < Ready {
 			return false
 		}
 	}
@@ -195,7 +195,7 @@ func (m *Machine) advanceStop() bool {
 
 func (m *Machine) hasDependents(i int) bool {
 	for j := range m.services {
-		if m.services[j].alive() && slices.Contains(m.plan.Services[j].DependsOn, m.plan.Services[i].Name) {
+		if m.services[j].alive() && m.plan.dependsOn(j, i) {
 			return true
 		}
 	}

@@ -142,7 +142,9 @@ func (s *story) service(name string, words []string) (err error) {
 		k, value, _ := strings.Cut(w, "=")
 		switch k {
 		case "after":
-			v.DependsOn = strings.Split(value, ",")
+			for _, on := range strings.Split(value, ",") {
+				v.DependsOn = append(v.DependsOn, Dependency{On: on})
+			}
 		case "optional":
 			v.Essential = false
 		case "grace":

@@ -32,6 +32,11 @@ type System struct {
 	// Events is where performed hooks answer: Inputs.Events. It needs room, since
 	// the run may be over when one does.
 	Events chan Event
+	// Answers takes the answer to an Asked; it must not block. Nil drops them.
+	Answers func(token int, err string, now Snapshot)
+	// Standing takes how the run as a whole stands, whenever that changes; it
+	// must not block. Nil drops it.
+	Standing func(Standing)
 	// Adopted is the only service's PID if it runs already, or ran; else 0. The
 	// Reaper knows of it.
 	Adopted int
@@ -240,6 +245,23 @@ func (s *System) Arm(at time.Time) {
 		os.Exit(128 + int(signals.KILL))
 	})
 }
+
+// Answer implements Kernel.
+func (s *System) Answer(token int, err string, now Snapshot) {
+	if s.Answers != nil {
+		s.Answers(token, err, now)
+	}
+}
+
+// Announce implements Kernel.
+func (s *System) Announce(to Standing) {
+	if s.Standing != nil {
+		s.Standing(to)
+	}
+}
+
+// Watch implements Kernel.
+func (s *System) Watch() {}
 
 // Note implements Kernel.
 func (s *System) Note(e Entry) {

@@ -18,11 +18,12 @@ const (
 	Stop                   // services are told, dependents first
 	Terminate              // everyone else is told
 	Kill                   // everyone is killed
+	Flush                  // what the dead have sent and written gets out
 	PostStop               // post-stop hooks
 	Done                   // Finish has been said
 )
 
-var phaseNames = [...]string{"start", "run", "pre-stop", "stop", "terminate", "kill", "post-stop", "done"}
+var phaseNames = [...]string{"start", "run", "pre-stop", "stop", "terminate", "kill", "flush", "post-stop", "done"}
 
 func (p Phase) String() string { return phaseNames[p] }
 
@@ -31,15 +32,17 @@ type State uint8
 
 // The states. Waiting is the zero State.
 const (
-	Waiting  State = iota // for pre-start hooks or a dependency
+	Waiting  State = iota // for pre-start hooks, a dependency, or its time
+	Backoff               // has ended, and starts again after its delay
 	Spawning              // Spawn was said, its answer is due
+	Starting              // runs, and is not ready yet
 	Ready                 // runs
 	Stopping              // was told to stop
 	Killed                // was sent KILL by us
 	Exited                // has been reaped, or could not be started
 )
 
-var stateNames = [...]string{"waiting", "spawning", "ready", "stopping", "killed", "exited"}
+var stateNames = [...]string{"waiting", "backoff", "spawning", "starting", "ready", "stopping", "killed", "exited"}
 
 func (s State) String() string { return stateNames[s] }
 
@@ -95,6 +98,21 @@ type (
 		signals.Received
 		By string
 	}
+	// Notified is what a service says of itself, by sd_notify(3) or on the
+	// descriptor it was given. PID is the sender, if known.
+	Notified struct {
+		ID  ID
+		PID int
+		Notice
+	}
+	// Asked is an order over the control socket; Answer answers it, once.
+	Asked struct {
+		Token   int
+		Order   Order
+		Service string         // its Name or Of; empty is all
+		Signal  signals.Signal // of AskSignal
+		By      string         // who asks, in words
+	}
 	// Ticked says that the time of Deadline has come.
 	Ticked struct{}
 )
@@ -108,7 +126,36 @@ func (Surveyed) event()   {}
 func (Performed) event()  {}
 func (Remarked) event()   {}
 func (Received) event()   {}
+func (Notified) event()   {}
+func (Asked) event()      {}
 func (Ticked) event()     {}
+
+// A Notice is what a service said by sd_notify(3); zero fields were not said.
+type Notice struct {
+	Ready, Reloading, Stopping bool
+	Status                     string        // STATUS=, printable
+	MainPID                    int           // MAINPID=: one of our descendants
+	Alive                      bool          // WATCHDOG=1
+	Failed                     bool          // WATCHDOG=trigger
+	Watchdog                   time.Duration // WATCHDOG_USEC=
+	Extend                     time.Duration // EXTEND_TIMEOUT_USEC=
+}
+
+// An Order is what somebody asks for over the control socket.
+type Order uint8
+
+// The orders. Each is answered when
+// it has been carried out; a service that is not in the plan is an error.
+const (
+	AskStatus  Order = iota // how things are
+	AskStart                // start a service; answered when it is ready
+	AskStop                 // stop it and hold it down
+	AskRestart              // stop it, if it runs, and start it
+	AskSignal               // send it a signal
+	AskReload               // send it its reload signal
+	AskHalt                 // begin the stop of everything; answered at once
+	AskPreStop              // the same; answered when the pre-stop hooks are done
+)
 
 // An Action is what to do about it. Actions are plain, comparable values.
 type Action interface{ action() }
@@ -137,15 +184,38 @@ type (
 	Survey struct{}
 	// Arm tells the watchdog when the run must be over.
 	Arm struct{ At time.Time }
+	// Answer answers an Asked. An empty Err is success. It comes with how things
+	// are at that moment: see Machine.Snapshot.
+	Answer struct {
+		Token int
+		Err   string
+	}
+	// Announce tells whoever started us, and who asks whether we are ready.
+	Announce struct{ Standing Standing }
+	// Watch notes the ports that we listen on, for the flush phase.
+	Watch struct{}
 	// Finish ends the run with the exit code. Said once, and last.
 	Finish struct{ Code int }
 )
 
-func (Spawn) action()   {}
-func (Perform) action() {}
-func (Cancel) action()  {}
-func (Send) action()    {}
-func (Suspend) action() {}
-func (Survey) action()  {}
-func (Arm) action()     {}
-func (Finish) action()  {}
+func (Spawn) action()    {}
+func (Perform) action()  {}
+func (Cancel) action()   {}
+func (Send) action()     {}
+func (Suspend) action()  {}
+func (Survey) action()   {}
+func (Arm) action()      {}
+func (Answer) action()   {}
+func (Announce) action() {}
+func (Watch) action()    {}
+func (Finish) action()   {}
+
+// A Standing is what others are told of the run as a whole.
+type Standing uint8
+
+// The standings, in order.
+const (
+	Rising  Standing = iota // not every service is ready
+	Up                      // all are
+	Falling                 // the stop has begun
+)

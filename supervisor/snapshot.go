@@ -1,0 +1,54 @@
+package supervisor
+
+import (
+	"slices"
+	"time"
+)
+
+// A Snapshot is how things are at one moment: what status shows. It shares
+// nothing with the Machine.
+type Snapshot struct {
+	Phase    Phase           `json:"phase"`
+	Standing Standing        `json:"standing"`
+	Reason   Reason          `json:"reason,omitempty"`
+	At       time.Time       `json:"at"`
+	Deadline time.Time       `json:"deadline,omitzero"` // our own, once the stop has begun
+	Reaped   int             `json:"reaped"`            // orphans collected
+	Services []ServiceStatus `json:"services"`
+	Hooks    []HookReport    `json:"hooks"`
+}
+
+// A ServiceStatus is how one service is.
+type ServiceStatus struct {
+	Name      string       `json:"name"`
+	State     State        `json:"state"`
+	PID       int          `json:"pid,omitempty"`
+	Started   time.Time    `json:"started,omitzero"` // the last start
+	Ended     time.Time    `json:"ended,omitzero"`   // the last end
+	Next      time.Time    `json:"next,omitzero"`    // when it will be started
+	Restarts  int          `json:"restarts"`
+	Ready     bool         `json:"ready"`
+	Unhealthy bool         `json:"unhealthy,omitempty"`
+	Held      bool         `json:"held,omitempty"`   // stopped by an order
+	Code      int          `json:"code"`             // of the last end
+	Killed    bool         `json:"killed,omitempty"` // by us, at the last end
+	OOM       bool         `json:"oom,omitempty"`
+	StopTook  Milliseconds `json:"stop_took_ms,omitempty"` // the last stop
+	Status    string       `json:"status,omitempty"`       // in its own words, or why it could not be started
+}
+
+// Snapshot is how things are as of the last Step.
+func (m *Machine) Snapshot() Snapshot {
+	s := Snapshot{
+		Phase: m.phase, Reason: m.reason, At: m.now, Deadline: m.schedule.Done, Reaped: m.report.Reaped,
+		Services: make([]ServiceStatus, 0, len(m.services)), Hooks: slices.Clone(m.report.Hooks),
+	}
+	for i := range m.services {
+		r := &m.report.Services[i]
+		s.Services = append(s.Services, ServiceStatus{
+			Name: r.Name, State: m.services[i].state, PID: r.PID, Started: r.Started, Ended: r.Ended,
+			Ready: m.services[i].state == Ready, Code: r.Code, Killed: r.Killed, OOM: r.OOM, Status: r.Err,
+		})
+	}
+	return s
+}
