@@ -1,0 +1,185 @@
+package recipes
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A balancer is a haproxy in front of two servers. It tries nothing twice, and
+// does not look by itself whether a server is there: it is told, as the
+// balancers of a cluster are by their controller, some time after the fact.
+type balancer struct {
+	*space
+	front, admin string // unix sockets
+}
+
+// balance starts one for the servers s1 at port 8081 and s2 at 8082. reuse is
+// which requests may take an idle connection to a server: never or always.
+func balance(t *testing.T, n *network, reuse string) *balancer {
+	t.Helper()
+	dir := t.TempDir()
+	b := &balancer{front: filepath.Join(dir, "front"), admin: filepath.Join(dir, "admin")}
+	config := filepath.Join(dir, "haproxy.cfg")
+	text := fmt.Sprintf(`
+global
+	stats socket %s level admin
+defaults
+	mode http
+	retries 0
+	http-reuse %s
+	timeout connect 2s
+	timeout client 20s
+	timeout server 20s
+frontend front
+	bind unix@%s
+	default_backend back
+backend back
+	balance roundrobin
+	server s1 127.0.0.1:8081
+	server s2 127.0.0.1:8082
+`, b.admin, reuse, b.front)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.space = begin(t, options{network: n}, exeunt, "--grace-period", "5s", "--stop-signal", "USR1", "--",
+		"haproxy", "-q", "-db", "-f", config)
+	until(t, "haproxy is there", func() bool {
+		conn, err := net.Dial("unix", b.front)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return b
+}
+
+// order is one command of the runtime API and its answer.
+func (b *balancer) order(command string) string {
+	b.t.Helper()
+	conn, err := net.Dial("unix", b.admin)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintln(conn, command)
+	reply, err := io.ReadAll(conn)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(reply)
+}
+
+// sessions is how many requests a server has been given.
+func (b *balancer) sessions(server string) int {
+	b.t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(b.order("show stat"), "# "))).ReadAll()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	column := map[string]int{}
+	for i, name := range rows[0] {
+		column[name] = i
+	}
+	for _, row := range rows {
+		if row[column["pxname"]] == "back" && row[column["svname"]] == server {
+			n, err := strconv.Atoi(row[column["stot"]])
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	b.t.Fatalf("haproxy knows no server %s", server)
+	return 0
+}
+
+const requests = 1100 // in 5.5 s
+
+// roll stops the first of two servers under load; two seconds later the
+// balancer is told to leave it in this state. It returns the losses, and how
+// many requests the stopped server was still given.
+func roll(t *testing.T, reuse, state string, hooks ...string) (lost int, ways string, late int) {
+	t.Helper()
+	need(t, "haproxy")
+	n := newNetwork(t)
+	b := balance(t, n, reuse)
+	path := filepath.Join(t.TempDir(), "report")
+	init := []string{exeunt, "--grace-period", "15s", "--report", path}
+	for _, hook := range hooks {
+		init = append(init, "--pre-stop", hook)
+	}
+	first := begin(t, options{network: n}, append(init, "--", part(t), "web", "127.0.0.1:8081")...)
+	second := begin(t, options{network: n}, exeunt, "--grace-period", "15s", "--", part(t), "web", "127.0.0.1:8082")
+	first.Out.await("web: serving", 1)
+	second.Out.await("web: serving", 1)
+
+	l := rush(unixClient(b.front), "http://app/?for=20ms", requests, 200)
+	l.await(100)
+	given := b.sessions("s1")
+	first.send(syscall.SIGTERM)
+	<-time.After(2 * time.Second)
+	late = b.sessions("s1") - given
+	if reply := strings.TrimSpace(b.order("set server back/s1 state " + state)); reply != "" {
+		t.Fatal(reply)
+	}
+	lost, ways = l.result()
+	if code := first.wait(bound); code != 0 {
+		t.Errorf("the stopped server's exit code is %d, want its own, 0", code)
+	}
+	r := readReport(t, path)
+	for _, hook := range r.Hooks {
+		if hook.Err != "" {
+			t.Errorf("hook %q: %s", hook.Name, hook.Err)
+		}
+	}
+	if len(r.Hooks) != len(hooks) {
+		t.Errorf("%d hooks ran, want %d", len(r.Hooks), len(hooks))
+	}
+	return lost, ways, late
+}
+
+// How the balancer reaches its servers, and how it lets go of one.
+var rollings = map[string]struct{ reuse, state string }{
+	"a connection for each request": {"never", "maint"},
+	"a pool of connections":         {"always", "drain"},
+}
+
+func TestRollingUpdateLosesNothing(t *testing.T) {
+	t.Parallel()
+	for name, how := range rollings {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lost, ways, late := roll(t, how.reuse, how.state, "sleep:3s", "drain:8081")
+			if lost > 0 {
+				t.Errorf("%d of %d requests are lost: %s", lost, requests, ways)
+			}
+			if late < 100 {
+				t.Errorf("the server was given only %d requests after its TERM: nothing is proven", late)
+			}
+		})
+	}
+}
+
+// The control: the app is told at once, while the balancer still sends to it.
+func TestRollingUpdateLosesWhatComesBeforeTheBalancerKnows(t *testing.T) {
+	t.Parallel()
+	for name, how := range rollings {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lost, ways, _ := roll(t, how.reuse, how.state)
+			if lost <= 50 {
+				t.Errorf("%d of %d requests are lost, want more than 50: the test above proves nothing any more", lost, requests)
+			}
+			t.Logf("%d lost: %s", lost, ways)
+		})
+	}
+}
