@@ -33,11 +33,14 @@ type launch struct {
 	paths      []*byte // to be tried in turn, as execvp(3) does
 	argv, envp []*byte // each ends with nil
 	dir        *byte
-	listenPID  []byte // digits of LISTEN_PID and a NUL, or nil
-	files      [3]int // for the descriptors 0 to 2; -1 closes
-	unwanted   []int  // to be closed
+	listenPID  []byte       // digits of LISTEN_PID and a NUL, or nil
+	files      []descriptor // first those for 0 to 2, each number once
+	unwanted   []int        // to be closed; none is in files
 	session    bool
 	terminal   bool
+	oomScore   []byte // text of oom_score_adj; nil leaves it
+	limits     []Limit
+	umask      int // -1 leaves it
 	noNewPrivs bool
 	user       *credential
 	nofile     *syscall.Rlimit // nil leaves it
@@ -60,7 +63,7 @@ type credential struct {
 type failure struct {
 	errno uint32
 	step  step
-	path  uint32 // index into paths
+	at    uint32 // index into paths or limits, or a descriptor
 }
 
 type step uint32
@@ -69,6 +72,8 @@ const (
 	stepFork step = iota
 	stepGroup
 	stepTerminal
+	stepOOMScore
+	stepLimit
 	stepNoNewPrivs
 	stepSetgroups
 	stepSetgid
@@ -108,9 +113,10 @@ func (l *launch) fork() (pid uintptr, err syscall.Errno) {
 //go:norace
 //go:nocheckptr
 func (l *launch) child() {
-	err := l.become()
+	// The files come first: a limit on open files would be in their way.
+	err := l.openFiles()
 	if err == 0 {
-		err = l.openFiles()
+		err = l.become()
 	}
 	if err == 0 {
 		l.restore()
@@ -124,7 +130,8 @@ func (l *launch) child() {
 	}
 }
 
-// become takes on the process's identity: group, terminal, user, directory.
+// become takes on the process's identity: group, terminal, limits, user,
+// directory.
 //
 //go:nosplit
 //go:norace
@@ -143,6 +150,9 @@ func (l *launch) become() (err syscall.Errno) {
 		if err = l.takeTerminal(); err != 0 {
 			return err
 		}
+	}
+	if err = l.confine(); err != 0 {
+		return err
 	}
 	if l.noNewPrivs {
 		l.failure.step = stepNoNewPrivs
@@ -182,7 +192,7 @@ const prSetNoNewPrivs = 38
 func (l *launch) takeTerminal() syscall.Errno {
 	pid, _, _ := syscall.RawSyscall(syscall.SYS_GETPID, 0, 0, 0)
 	group := int32(pid)
-	_, _, err := syscall.RawSyscall(syscall.SYS_IOCTL, uintptr(l.files[0]), syscall.TIOCSPGRP, uintptr(unsafe.Pointer(&group)))
+	_, _, err := syscall.RawSyscall(syscall.SYS_IOCTL, 0, syscall.TIOCSPGRP, uintptr(unsafe.Pointer(&group)))
 	switch err {
 	case syscall.ENOTTY, syscall.ENXIO, syscall.EBADF, syscall.EIO:
 		return 0
@@ -227,45 +237,6 @@ func (l *launch) dieWithParent() syscall.Errno {
 	pid, _, _ := syscall.RawSyscall(syscall.SYS_GETPID, 0, 0, 0)
 	_, _, err := syscall.RawSyscall(syscall.SYS_KILL, pid, l.death, 0)
 	return err
-}
-
-// openFiles puts the descriptors 0 to 2 in place and closes what is not for
-// the child. What has to be moved from below 3 moves out of the way first.
-//
-//go:nosplit
-//go:norace
-//go:nocheckptr
-func (l *launch) openFiles() (err syscall.Errno) {
-	l.failure.step = stepDescriptors
-	var fd uintptr
-	for i := range l.files {
-		if l.files[i] >= 0 && l.files[i] < 3 && l.files[i] != i {
-			fd, _, err = syscall.RawSyscall(sysFcntl, uintptr(l.files[i]), syscall.F_DUPFD_CLOEXEC, 3)
-			if err != 0 {
-				return err
-			}
-			l.files[i] = int(fd)
-		}
-	}
-	for i := range l.files {
-		switch l.files[i] {
-		case -1:
-			syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(i), 0, 0)
-		case i:
-			_, _, err = syscall.RawSyscall(sysFcntl, uintptr(i), syscall.F_SETFD, 0)
-		default:
-			_, _, err = syscall.RawSyscall(syscall.SYS_DUP3, uintptr(l.files[i]), uintptr(i), 0)
-		}
-		if err != 0 {
-			return err
-		}
-	}
-	for _, unwanted := range l.unwanted {
-		if uintptr(unwanted) != l.report {
-			syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(unwanted), 0, 0)
-		}
-	}
-	return 0
 }
 
 // restore undoes what the Go runtime and our signal handlers changed. The
@@ -325,9 +296,9 @@ func (l *launch) exec() {
 			}
 		case syscall.EACCES:
 		default:
-			l.failure.errno, l.failure.path = uint32(err), uint32(i)
+			l.failure.errno, l.failure.at = uint32(err), uint32(i)
 			return
 		}
-		l.failure.errno, l.failure.path = uint32(err), uint32(i)
+		l.failure.errno, l.failure.at = uint32(err), uint32(i)
 	}
 }

@@ -27,7 +27,7 @@ func (r *Reaper) Start(c *Command) (pid int, err error) {
 	}
 	pid, failure := l.start()
 	if failure.is(stepExec, syscall.ENOEXEC) {
-		if script := candidates(c)[failure.path]; isScript(inDir(c.Dir, script)) {
+		if script := candidates(c)[failure.at]; isScript(inDir(c.Dir, script)) {
 			// What execvp(3) and every shell do with a file without "#!".
 			if failed = l.interpret(script, c.Args); failed != nil {
 				return 0, failed
@@ -100,22 +100,25 @@ func (r *Reaper) prepare(c *Command) (*launch, *StartError) {
 		terminal:   c.Terminal,
 		noNewPrivs: c.NoNewPrivs,
 		user:       c.User.credential(),
-		nofile:     givenNofile(),
 		death:      uintptr(c.DeathSignal),
 		parent:     uintptr(os.Getpid()),
 		mask:       entry.Mask,
 		ignored:    entry.Ignored,
 	}
+	if failed := l.place(c); failed != nil {
+		return nil, failed
+	}
 	if !c.Descriptors {
-		l.unwanted = r.inherited
+		l.unwanted = l.notPlaced(r.inherited)
 	}
-	for i, file := range []*os.File{c.Stdin, c.Stdout, c.Stderr} {
-		fd, ok := source(i, file)
-		if !ok {
-			return nil, &StartError{Path: c.Args[0], Op: "dup", Name: file.Name(), Err: syscall.EBADF}
-		}
-		l.files[i] = fd
+	if failed := l.bound(c); failed != nil {
+		return nil, failed
 	}
+	return l, l.setStrings(c)
+}
+
+// setStrings sets what the child passes to the kernel as strings.
+func (l *launch) setStrings(c *Command) *StartError {
 	env, listen := c.Env, -1
 	if c.Descriptors {
 		env, listen = listenEnviron(c.Env)
@@ -130,7 +133,7 @@ func (r *Reaper) prepare(c *Command) (*launch, *StartError) {
 	}
 	for _, err := range errs {
 		if err != nil {
-			return nil, &StartError{Path: c.Args[0], Op: "pass", Err: syscall.EINVAL}
+			return &StartError{Path: c.Args[0], Op: "pass", Err: syscall.EINVAL}
 		}
 	}
 	if listen >= 0 {
@@ -138,20 +141,7 @@ func (r *Reaper) prepare(c *Command) (*launch, *StartError) {
 		l.envp[listen] = &entry[0]
 		l.listenPID = entry[len(listenPID):]
 	}
-	return l, nil
-}
-
-// source is the descriptor of ours that becomes the child's descriptor i; -1
-// closes it. It is false for a file that has been closed.
-func source(i int, file *os.File) (fd int, ok bool) {
-	if file != nil {
-		fd = int(file.Fd()) // which also makes the child's end of an os.Pipe blocking again
-		return fd, fd >= 0
-	}
-	if entry.Closed>>i&1 != 0 {
-		return -1, true
-	}
-	return i, true
+	return nil
 }
 
 // interpret makes the launch one of /bin/sh running script.

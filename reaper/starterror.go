@@ -13,13 +13,15 @@ var steps = [...]struct{ op, words string }{
 	stepFork:        {"fork", "cannot fork"},
 	stepGroup:       {"setpgid", "cannot make a process group"},
 	stepTerminal:    {"tcsetpgrp", "cannot give it the terminal"},
+	stepOOMScore:    {"oom_score_adj", "cannot set oom_score_adj to"},
+	stepLimit:       {"limit", "cannot set the limit"},
 	stepNoNewPrivs:  {"no_new_privs", "cannot set no_new_privs"},
 	stepSetgroups:   {"setgroups", "cannot set the groups of user"},
 	stepSetgid:      {"setgid", "cannot change to group"},
 	stepSetuid:      {"setuid", "cannot change to user"},
 	stepChdir:       {"chdir", "cannot change to directory"},
 	stepDeathSignal: {"prctl", "cannot set the parent-death signal"},
-	stepDescriptors: {"dup", "cannot set up its descriptors"},
+	stepDescriptors: {"dup", "cannot set up descriptor"},
 	stepExec:        {"exec", "cannot execute it"},
 }
 
@@ -34,8 +36,14 @@ func (c *Command) explain(f failure) *StartError {
 		e.Name = strconv.FormatUint(uint64(c.User.GID), 10)
 	case stepSetgroups, stepSetuid:
 		e.Name = strconv.FormatUint(uint64(c.User.UID), 10)
+	case stepOOMScore:
+		e.Name = strconv.Itoa(*c.OOMScoreAdj)
+	case stepLimit:
+		e.Name = c.Limits[f.at].name()
+	case stepDescriptors:
+		e.Name = strconv.FormatUint(uint64(f.at), 10)
 	case stepExec:
-		c.explainExec(e, candidates(c), int(f.path))
+		c.explainExec(e, candidates(c), int(f.at))
 	}
 	return e
 }
@@ -99,8 +107,10 @@ func (e *StartError) reason() string {
 		return fmt.Sprintf("the interpreter or loader that %q asks for does not exist (look at its first line, or link it statically)", e.Name)
 	case "pass":
 		return "an argument, variable or directory has a NUL byte in it"
+	case "umask":
+		return fmt.Sprintf("the umask %s is not between 0 and 0777", e.Name)
 	case "exec":
-		return e.Err.Error() + hint(e.Err)
+		return e.Err.Error() + e.hint()
 	}
 	words := e.Op
 	for _, step := range steps {
@@ -111,22 +121,36 @@ func (e *StartError) reason() string {
 	if e.Name != "" {
 		words += " " + strconv.Quote(e.Name)
 	}
-	return words + ": " + e.Err.Error() + hint(e.Err)
+	return words + ": " + e.Err.Error() + e.hint()
 }
 
-// hint is what to do about an errno, or nothing.
-func hint(errno syscall.Errno) string {
-	switch errno {
+// hint is what to do about it, or nothing.
+func (e *StartError) hint() string {
+	switch e.Err {
 	case syscall.EAGAIN:
 		return " (a limit on processes is reached: the container's pids limit, or ulimit -u)"
 	case syscall.EMFILE, syscall.ENFILE:
 		return " (a limit on open files is reached: ulimit -n)"
-	case syscall.EACCES:
-		return " (is it executable, for this user, on a file system not mounted noexec?)"
 	case syscall.ENOEXEC:
 		return " (is it built for this architecture?)"
 	case syscall.E2BIG:
 		return " (arguments and environment are too long)"
+	}
+	switch {
+	case e.Op == "exec" && e.Err == syscall.EACCES:
+		return " (is it executable, for this user, on a file system not mounted noexec?)"
+	case e.Op == "dup" && e.Err == syscall.EINVAL:
+		return " (an extra one is 3 or more, and below ulimit -n)"
+	case e.Op == "limit" && e.Err == syscall.EPERM:
+		return " (raising a hard limit needs CAP_SYS_RESOURCE; nofile ends at fs.nr_open)"
+	case e.Op == "limit" && e.Err == syscall.EINVAL:
+		return " (is the soft limit above the hard one?)"
+	case e.Op == "oom_score_adj" && e.Err == syscall.EACCES:
+		return " (lowering it needs CAP_SYS_RESOURCE)"
+	case e.Op == "oom_score_adj" && e.Err == syscall.EINVAL:
+		return " (it goes from -1000 to 1000)"
+	case e.Op == "oom_score_adj" && e.Err == syscall.ENOENT:
+		return " (/proc is not mounted, or is another PID namespace's)"
 	}
 	return ""
 }

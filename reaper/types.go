@@ -32,6 +32,18 @@ type Command struct {
 	// Descriptors passes on the descriptors from 3 up that we inherited, with
 	// LISTEN_PID in Env rewritten if it named us (sd_listen_fds(3)).
 	Descriptors bool
+	// Extra are files to be at these descriptors, from 3 up, in the child, also
+	// in the place of an inherited one. They are for one Start, which does not
+	// close them.
+	Extra map[int]*os.File
+	// Limits are set with our privileges, before User; what it does not name
+	// is as we got it. The last of two on one resource counts.
+	Limits []Limit
+	// OOMScoreAdj is what to write to /proc/self/oom_score_adj, -1000 to 1000;
+	// nil keeps ours. Lowering it needs CAP_SYS_RESOURCE.
+	OOMScoreAdj *int
+	// Umask is the file mode creation mask, 0 to 0o777; nil keeps ours.
+	Umask *int
 	// NoNewPrivs sets PR_SET_NO_NEW_PRIVS in the child.
 	NoNewPrivs bool
 	// DeathSignal is sent to the child by the kernel when we die; zero is none.
@@ -46,11 +58,19 @@ type User struct {
 	Home     string   // for HOME
 }
 
+// A Limit bounds a resource as setrlimit(2) does, in its units: bytes,
+// descriptors, seconds, for RTTIME microseconds. RLIM_INFINITY, the largest
+// uint64, is no limit. Raising Hard needs CAP_SYS_RESOURCE.
+type Limit struct {
+	Resource   int // RLIMIT_NOFILE and so on; see LimitNames
+	Soft, Hard uint64
+}
+
 // A StartError says why a child could not be started. Nothing is left running.
 type StartError struct {
 	Path string        // the program, as given
-	Op   string        // what failed: "find", "exec", "chdir", "fork", "setuid", …
-	Name string        // what Op was done to, if not Path: a directory, a user
+	Op   string        // what failed: "find", "exec", "chdir", "fork", "setuid", "limit", "oom_score_adj", "umask", …
+	Name string        // what Op was done to, if not Path: a directory, a user, a descriptor, a limit and its values
 	Err  syscall.Errno // why
 }
 
