@@ -24,6 +24,7 @@ const (
 	Rehearse Verb = "rehearse" // start it, stop it, show what happened
 	Probe    Verb = "probe"    // try a hook once
 	Copy     Verb = "copy"     // put our own binary somewhere
+	Ask      Verb = "ask"      // ask a running container, or give it an order
 	Version  Verb = "version"
 	Help     Verb = "help"
 )
@@ -58,6 +59,14 @@ type Invocation struct {
 
 	Probe hooks.Hook // Probe: what to try, and its Timeout
 	Dest  string     // Copy: where to
+
+	Control string // the control socket: "auto", "off", its path, or empty if nobody said
+	HTTP    string // where probes and metrics are served; empty is nowhere
+
+	Order       supervisor.Order // Ask: what
+	Services    []string         // Ask: of which services
+	Signal      signals.Signal   // Ask: of AskSignal
+	JSON, Watch bool             // Ask: how AskStatus shows it
 }
 
 // defaultStop is what begins the stop unless --stop-on says otherwise: TERM and
@@ -106,6 +115,8 @@ func Parse(args, env []string, host Host) (*Invocation, error) {
 		return line.probe(f, rest)
 	case line.verb == Copy:
 		return line.copying()
+	case line.verb.asks():
+		return line.asking(f)
 	case len(line.program) == 0:
 		return nil, errors.New(`no command given: write "exeunt -- COMMAND [ARG...]", or try "exeunt help"`)
 	}
@@ -171,7 +182,7 @@ func isVerb(word string) bool {
 	case Run, Rehearse, Probe, Copy, Version, Help:
 		return true
 	}
-	return false
+	return Verb(word).asks()
 }
 
 // A variable is one entry of the environment that is ours.
@@ -250,6 +261,7 @@ func (f *flags) invocation(l line, env []string, host Host) (*Invocation, error)
 	return &Invocation{
 		Verb: l.verb, Plan: plan, Env: env, Warnings: f.unfit(plan),
 		Log: string(or(f.Log, "auto")), Level: f.level(), Report: string(or(f.Report, "")),
+		Control: string(or(f.Control, "")), HTTP: string(or(f.HTTP, "")),
 		After: or(f.After, duration{time.Second}).Duration, RunArgs: l.rehearsed(),
 	}, nil
 }

@@ -39,6 +39,12 @@ type flags struct {
 	Quiet    bool       `group:"Log and report:" help:"Warnings and errors only."`
 	Report   *path      `group:"Log and report:" placeholder:"FILE" help:"Write what happened there, as JSON."`
 
+	Control *control `group:"Asking a running container:" placeholder:"PATH|auto|off" help:"The control socket (default: auto with several services, else off). auto is exeunt-ID.sock in /run, /dev/shm or /tmp, where the other verbs find it."`
+	HTTP    *address `group:"Asking a running container:" name:"http" placeholder:"HOST:PORT" help:"Serve /livez, /readyz and /metrics there, or at unix:PATH."`
+	JSON    bool     `group:"Asking a running container:" name:"json" help:"With status: as JSON."`
+	Watch   bool     `group:"Asking a running container:" help:"With status: go on showing it."`
+	All     bool     `group:"Asking a running container:" help:"With stop: end the container."`
+
 	After   *duration `group:"Flags of other verbs:" placeholder:"DURATION" help:"With rehearse: begin the stop so long after the start (default: 1s)."`
 	Timeout *duration `group:"Flags of other verbs:" placeholder:"DURATION" help:"With probe: how long it may take (default: 5s)."`
 	Help    bool      `group:"Flags of other verbs:" short:"h" hidden:""`
@@ -55,6 +61,11 @@ Usage:
   exeunt rehearse [FLAGS] [--] COMMAND [ARG...]  start it, stop it, show what happened
   exeunt probe URL|tcp://HOST:PORT|drain:PORT    try it once: exit code 0, or 1 and why
   exeunt copy DEST                               put this binary there, a file or a folder
+  exeunt status [--json] [--watch] [SERVICE...]  how the services of a running container are
+  exeunt start|stop|restart|reload SERVICE...    returns when that is done
+  exeunt signal SIGNAL SERVICE...                as in "exeunt signal HUP web"
+  exeunt stop --all                              begin the stop of the container
+  exeunt prestop                                 the same; returns when the pre-stop hooks are done
   exeunt version
   exeunt help
 
@@ -96,7 +107,7 @@ func newParser() *parser {
 // argument. Flags that kong does not know are kong's to complain of.
 func takesValue(name string) bool {
 	switch name {
-	case "--help", "-h", "--quiet", "--no-new-privs":
+	case "--help", "-h", "--quiet", "--no-new-privs", "--json", "--watch", "--all":
 		return false
 	}
 	return true

@@ -23,6 +23,8 @@ type (
 	user      struct{ *reaper.User }
 	hook      struct{ hooks.Hook }
 	path      string
+	control   string
+	address   string
 	tty       string
 	exitCode  int
 	exitCodes struct{ to map[int]int }

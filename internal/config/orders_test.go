@@ -1,0 +1,84 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"exeunt/signals"
+	"exeunt/supervisor"
+)
+
+// ask reads a command line and shows what it asks for.
+func ask(args string, env ...string) string {
+	inv, err := Parse(strings.Fields(args), env, Host{})
+	switch {
+	case err != nil:
+		return err.Error()
+	case inv.Verb != Ask:
+		return fmt.Sprintf("%s %q", inv.Verb, inv.Plan.Services[0].Command.Args)
+	}
+	return fmt.Sprint(inv.Order, inv.Services, inv.Signal, inv.JSON, inv.Watch, inv.Control)
+}
+
+func TestVerbsAskARunningContainer(t *testing.T) {
+	want := func(order supervisor.Order, services []string, signal signals.Signal, rest ...any) string {
+		return fmt.Sprint(append([]any{order, services, signal}, rest...)...)
+	}
+	for args, want := range map[string]string{
+		"status":                         want(supervisor.AskStatus, nil, 0, false, false, ""),
+		"status --json web --watch db":   want(supervisor.AskStatus, []string{"web", "db"}, 0, true, true, ""),
+		"status --control /run/c.sock":   want(supervisor.AskStatus, nil, 0, false, false, "/run/c.sock"),
+		"--control=auto start web":       want(supervisor.AskStart, []string{"web"}, 0, false, false, "auto"),
+		"stop web":                       want(supervisor.AskStop, []string{"web"}, 0, false, false, ""),
+		"stop --all":                     want(supervisor.AskHalt, nil, 0, false, false, ""),
+		"restart web db":                 want(supervisor.AskRestart, []string{"web", "db"}, 0, false, false, ""),
+		"reload web":                     want(supervisor.AskReload, []string{"web"}, 0, false, false, ""),
+		"signal HUP web":                 want(supervisor.AskSignal, []string{"web"}, signals.HUP, false, false, ""),
+		"signal SIGUSR1 web db":          want(supervisor.AskSignal, []string{"web", "db"}, signals.USR1, false, false, ""),
+		"prestop":                        want(supervisor.AskPreStop, nil, 0, false, false, ""),
+		"-- status":                      `run ["status"]`,
+		"-- stop --all":                  `run ["stop" "--all"]`,
+		"run stop":                       `run ["stop"]`,
+		"sleep status":                   `run ["sleep" "status"]`,
+		"--http :9090 stop-it":           `run ["stop-it"]`,
+		"stop":                           `stop what? Write "exeunt stop SERVICE", or "exeunt stop --all" to end the container`,
+		"stop --all web":                 "stop --all is for the whole container and takes no service",
+		"start":                          `start takes a service: write "exeunt start SERVICE"`,
+		"restart":                        `restart takes a service: write "exeunt restart SERVICE"`,
+		"reload --json web":              "--json is a flag of status",
+		"start --all":                    "--all is a flag of stop",
+		"--watch sleep":                  "--watch is a flag of status",
+		"copy --control /x/y z":          "--control is no flag of copy",
+		"status --quiet":                 "--quiet is no flag of status",
+		"status --control off":           "--control: there is nobody to ask at a control socket that is off",
+		"status --control of":            `--control: "of" is neither auto, off nor a path with a slash`,
+		"status -- web":                  `status runs no program: what follows "--" is one`,
+		"signal HUP":                     `signal takes a signal and a service: write "exeunt signal HUP SERVICE"`,
+		"signal web HUP":                 `signal: unknown signal "web": want a name such as TERM, or a number from 1 to 64`,
+		"prestop web":                    "prestop is for the whole container and takes no service",
+		"--http 9090 sleep":              `--http: "9090" is not an address: write 127.0.0.1:9090, :9090 or unix:/run/http.sock`,
+		"--http :0 sleep":                `--http: "0" is not a port`,
+		"--http example.com:9090 sleep":  `--http: "example.com" is not an IP address`,
+		"--http unix:x sleep":            `--http: "unix:x" is not unix: and a path with a slash`,
+		"--http 127.0.0.1:65536 --x=1 x": `--http: "65536" is not a port`,
+	} {
+		if got := ask(args); got != want {
+			t.Errorf("%s: %s, want %s", args, got, want)
+		}
+	}
+	if got, want := ask("status", "EXEUNT_CONTROL=/dev/shm/c"), want(supervisor.AskStatus, nil, 0, false, false, "/dev/shm/c"); got != want {
+		t.Errorf("by its variable: %s, want %s", got, want)
+	}
+}
+
+func TestHTTPIsServedWhereItIsAskedFor(t *testing.T) {
+	for arg, want := range map[string]string{
+		":9090": ":9090", "127.0.0.1:80": "127.0.0.1:80", "[::1]:9090": "[::1]:9090", "localhost:9090": "127.0.0.1:9090", "unix:/run/h.sock": "unix:/run/h.sock",
+	} {
+		inv, err := Parse([]string{"--http", arg, "sleep"}, nil, Host{})
+		if err != nil || inv.HTTP != want {
+			t.Errorf("%s: %+v, %v, want %s", arg, inv, err, want)
+		}
+	}
+}
