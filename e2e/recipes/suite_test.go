@@ -22,24 +22,26 @@ import (
 // bound is how long anything may take that has no figure of its own.
 const bound = 30 * time.Second
 
-// exeunt is the init under test: $E2E_EXEUNT, else built from this repository.
-var exeunt string
+var (
+	exeunt string // the init under test: $E2E_EXEUNT, else built from this repository
+	shared string // a folder for what tests share
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
 func run(m *testing.M) int {
-	if exeunt = os.Getenv("E2E_EXEUNT"); exeunt != "" {
-		return m.Run()
-	}
-	dir, err := os.MkdirTemp("", "exeunt-recipes-")
-	if err != nil {
+	var err error
+	if shared, err = os.MkdirTemp("", "exeunt-recipes-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	exeunt = filepath.Join(dir, "exeunt")
+	defer os.RemoveAll(shared)
+	if exeunt = os.Getenv("E2E_EXEUNT"); exeunt != "" {
+		return m.Run()
+	}
+	exeunt = filepath.Join(shared, "exeunt")
 	arguments := []string{"build", "-C", "../..", "-o", exeunt}
 	if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" { // as it is released
 		arguments = append(arguments, "-ldflags", "-E exeunt/internal/lean.start")
