@@ -89,6 +89,7 @@ func keepTelling(url string) {
 
 // sidecar is deaf to TERM, as one whose own pod has to end it.
 func sidecar(addr, path string) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM)
 	listener, err := net.Listen("tcp", addr)
 	check(err)
 	over := make(chan struct{})
