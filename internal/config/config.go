@@ -24,9 +24,17 @@ const (
 	Rehearse Verb = "rehearse" // start it, stop it, show what happened
 	Probe    Verb = "probe"    // try a hook once
 	Copy     Verb = "copy"     // put our own binary somewhere
-	Ask      Verb = "ask"      // ask a running container, or give it an order
 	Version  Verb = "version"
 	Help     Verb = "help"
+
+	// Those that ask a running container, or give it an order: see Asks.
+	status  Verb = "status"
+	start   Verb = "start"
+	stop    Verb = "stop"
+	restart Verb = "restart"
+	signal  Verb = "signal"
+	reload  Verb = "reload"
+	preStop Verb = "prestop"
 )
 
 // A Host is what the caller has found out about where we run.
@@ -63,10 +71,11 @@ type Invocation struct {
 	Control string // the control socket: "auto", "off", its path, or empty if nobody said
 	HTTP    string // where probes and metrics are served; empty is nowhere
 
-	Order       supervisor.Order // Ask: what
-	Services    []string         // Ask: of which services
-	Signal      signals.Signal   // Ask: of AskSignal
-	JSON, Watch bool             // Ask: how AskStatus shows it
+	// What a verb that asks a running container asks for.
+	Order       supervisor.Order
+	Services    []string
+	Signal      signals.Signal // of AskSignal
+	JSON, Watch bool           // how AskStatus shows it
 }
 
 // defaultStop is what begins the stop unless --stop-on says otherwise: TERM and
@@ -115,7 +124,7 @@ func Parse(args, env []string, host Host) (*Invocation, error) {
 		return line.probe(f, rest)
 	case line.verb == Copy:
 		return line.copying()
-	case line.verb.asks():
+	case line.verb.Asks():
 		return line.asking(f)
 	case len(line.program) == 0:
 		return nil, errors.New(`no command given: write "exeunt -- COMMAND [ARG...]", or try "exeunt help"`)
@@ -182,7 +191,7 @@ func isVerb(word string) bool {
 	case Run, Rehearse, Probe, Copy, Version, Help:
 		return true
 	}
-	return Verb(word).asks()
+	return Verb(word).Asks()
 }
 
 // A variable is one entry of the environment that is ours.

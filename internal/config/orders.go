@@ -13,20 +13,9 @@ import (
 	"exeunt/supervisor"
 )
 
-// The verbs that ask a running container something, in their own words; to the
-// caller they are all Ask.
-const (
-	status  Verb = "status"
-	start   Verb = "start"
-	stop    Verb = "stop"
-	restart Verb = "restart"
-	signal  Verb = "signal"
-	reload  Verb = "reload"
-	preStop Verb = "prestop"
-)
-
-// asks reports whether the verb is one of them.
-func (v Verb) asks() bool {
+// Asks reports whether the verb asks a running container something, or gives it
+// an order.
+func (v Verb) Asks() bool {
 	switch v {
 	case status, start, stop, restart, signal, reload, preStop:
 		return true
@@ -47,7 +36,7 @@ func asker(flag string) Verb {
 
 // asking reads the words of a verb that asks a running container.
 func (l line) asking(f *flags) (*Invocation, error) {
-	inv := &Invocation{Verb: Ask, Services: l.words, JSON: f.JSON, Watch: f.Watch, Control: string(or(f.Control, ""))}
+	inv := &Invocation{Verb: l.verb, Services: l.words, JSON: f.JSON, Watch: f.Watch, Control: string(or(f.Control, ""))}
 	if inv.Control == "off" {
 		return nil, fmt.Errorf("%s: there is nobody to ask at a control socket that is off", f.sources["control"])
 	}

@@ -15,7 +15,7 @@ func ask(args string, env ...string) string {
 	switch {
 	case err != nil:
 		return err.Error()
-	case inv.Verb != Ask:
+	case !inv.Verb.Asks():
 		return fmt.Sprintf("%s %q", inv.Verb, inv.Plan.Services[0].Command.Args)
 	}
 	return fmt.Sprint(inv.Order, inv.Services, inv.Signal, inv.JSON, inv.Watch, inv.Control)

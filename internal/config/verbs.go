@@ -15,7 +15,7 @@ const probeTime = 5 * time.Second
 
 // ownWords reports whether the words after the verb are the verb's own; else
 // they are a program to be run.
-func (v Verb) ownWords() bool { return v == Probe || v == Copy || v.asks() }
+func (v Verb) ownWords() bool { return v == Probe || v == Copy || v.Asks() }
 
 // misplaced complains of a flag that is another verb's.
 func (l line) misplaced() error {
@@ -23,7 +23,7 @@ func (l line) misplaced() error {
 		switch {
 		case asker(o.name) != "" && l.verb != asker(o.name):
 			return fmt.Errorf("%s is a flag of %s", o.name, asker(o.name))
-		case l.verb.asks() && (o.name == "--control" || asker(o.name) != ""):
+		case l.verb.Asks() && (o.name == "--control" || asker(o.name) != ""):
 		case l.verb.ownWords() && (l.verb != Probe || o.name != "--timeout"):
 			return fmt.Errorf("%s is no flag of %s", o.name, l.verb)
 		case l.verb == Run && o.name == "--after":

@@ -77,8 +77,8 @@ func named(arg0 text) bool {
 func asVerb(arg text) bool {
 	return as == exeunt && (is(arg, "run") || is(arg, "rehearse") || is(arg, "version") || is(arg, "help") ||
 		is(arg, "check") || is(arg, "timeline") || is(arg, "status") || is(arg, "start") || is(arg, "stop") ||
-		is(arg, "restart") || is(arg, "signal") || is(arg, "prestop") || is(arg, "probe") || is(arg, "copy") ||
-		is(arg, "convert"))
+		is(arg, "restart") || is(arg, "signal") || is(arg, "reload") || is(arg, "prestop") || is(arg, "probe") ||
+		is(arg, "copy") || is(arg, "convert"))
 }
 
 // takesAway reports whether one of the program's own words may be taken from
