@@ -50,8 +50,8 @@ backend back
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	b.space = begin(t, options{network: n}, exeunt, "--grace-period", "5s", "--stop-signal", "USR1", "--",
-		"haproxy", "-q", "-db", "-f", config)
+	b.space = begin(t, options{network: n}, append(stopping("5s", "--stop-signal", "USR1"),
+		"haproxy", "-q", "-db", "-f", config)...)
 	until(t, "haproxy is there", func() bool {
 		conn, err := net.Dial("unix", b.front)
 		if err == nil {
@@ -102,33 +102,33 @@ func (b *balancer) sessions(server string) int {
 	return 0
 }
 
-const requests = 1100 // in 5.5 s
+const requests = 1200 // in 8 s
 
 // roll stops the first of two servers under load; two seconds later the
-// balancer is told to leave it in this state. It returns the losses, and how
+// balancer is told so. It returns the losses, and how
 // many requests the stopped server was still given.
-func roll(t *testing.T, reuse, state string, hooks ...string) (lost int, ways string, late int) {
+func roll(t *testing.T, how rolling, hooks ...string) (lost int, ways string, late int) {
 	t.Helper()
 	need(t, "haproxy")
 	n := newNetwork(t)
-	b := balance(t, n, reuse)
+	b := balance(t, n, how.reuse)
 	path := filepath.Join(t.TempDir(), "report")
-	init := []string{exeunt, "--grace-period", "15s", "--report", path}
+	flags := []string{"--report", path}
 	for _, hook := range hooks {
-		init = append(init, "--pre-stop", hook)
+		flags = append(flags, "--pre-stop", hook)
 	}
-	first := begin(t, options{network: n}, append(init, "--", part(t), "web", "127.0.0.1:8081")...)
-	second := begin(t, options{network: n}, exeunt, "--grace-period", "15s", "--", part(t), "web", "127.0.0.1:8082")
+	first := begin(t, options{network: n}, append(stopping("30s", flags...), part(t), "web", "127.0.0.1:8081")...)
+	second := begin(t, options{network: n}, append(stopping("30s"), part(t), "web", "127.0.0.1:8082")...)
 	first.Out.await("web: serving", 1)
 	second.Out.await("web: serving", 1)
 
-	l := rush(unixClient(b.front), "http://app/?for=20ms", requests, 200)
-	l.await(100)
+	l := rush(unixClient(b.front), "http://app/?for=20ms", requests, 150)
+	l.await(75)
 	given := b.sessions("s1")
 	first.send(syscall.SIGTERM)
 	<-time.After(2 * time.Second)
 	late = b.sessions("s1") - given
-	if reply := strings.TrimSpace(b.order("set server back/s1 state " + state)); reply != "" {
+	if reply := strings.TrimSpace(b.order("set server back/s1 state " + how.state)); reply != "" {
 		t.Fatal(reply)
 	}
 	lost, ways = l.result()
@@ -147,39 +147,35 @@ func roll(t *testing.T, reuse, state string, hooks ...string) (lost int, ways st
 	return lost, ways, late
 }
 
-// How the balancer reaches its servers, and how it lets go of one.
-var rollings = map[string]struct{ reuse, state string }{
+// A rolling is how the balancer reaches its servers, and how it lets go of one.
+type rolling struct{ reuse, state string }
+
+var rollings = map[string]rolling{
 	"a connection for each request": {"never", "maint"},
 	"a pool of connections":         {"always", "drain"},
 }
 
 func TestRollingUpdateLosesNothing(t *testing.T) {
 	t.Parallel()
-	for name, how := range rollings {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lost, ways, late := roll(t, how.reuse, how.state, "sleep:3s", "drain:8081")
-			if lost > 0 {
-				t.Errorf("%d of %d requests are lost: %s", lost, requests, ways)
-			}
-			if late < 100 {
-				t.Errorf("the server was given only %d requests after its TERM: nothing is proven", late)
-			}
-		})
-	}
+	each(t, rollings, func(t *testing.T, how rolling) {
+		lost, ways, late := roll(t, how, "sleep:5s", "drain:8081")
+		if lost > 0 {
+			t.Errorf("%d of %d requests are lost: %s", lost, requests, ways)
+		}
+		if late < 100 {
+			t.Errorf("the server was given only %d requests after its TERM: nothing is proven", late)
+		}
+	})
 }
 
 // The control: the app is told at once, while the balancer still sends to it.
 func TestRollingUpdateLosesWhatComesBeforeTheBalancerKnows(t *testing.T) {
 	t.Parallel()
-	for name, how := range rollings {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lost, ways, _ := roll(t, how.reuse, how.state)
-			if lost <= 50 {
-				t.Errorf("%d of %d requests are lost, want more than 50: the test above proves nothing any more", lost, requests)
-			}
-			t.Logf("%d lost: %s", lost, ways)
-		})
-	}
+	each(t, rollings, func(t *testing.T, how rolling) {
+		lost, ways, _ := roll(t, how)
+		if lost <= 50 {
+			t.Errorf("%d of %d requests are lost, want more than 50: the test above proves nothing any more", lost, requests)
+		}
+		t.Logf("%d lost: %s", lost, ways)
+	})
 }

@@ -17,15 +17,10 @@ import (
 	"time"
 )
 
-// part is testdata/part, static, built at most once. It is in a folder that the
-// go command keeps, as its cache.
+// buildPart builds testdata/part, static.
 var buildPart = sync.OnceValues(func() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(cache, "exeunt-e2e", "part")
-	build := exec.Command("go", "build", "-trimpath", "-o", path, "./testdata/part")
+	path := filepath.Join(shared, "part")
+	build := exec.Command("go", "build", "-o", path, "./testdata/part")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cannot build testdata/part: %w\n%s", err, output)
