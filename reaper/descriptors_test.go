@@ -213,6 +213,7 @@ func TestImpossibleExtraFilesAreRefusedByNumber(t *testing.T) {
 			{map[int]*os.File{-1: os.Stderr, 5: os.Stderr}, -1, syscall.EINVAL},
 			{map[int]*os.File{3: nil}, 3, syscall.EBADF},
 			{map[int]*os.File{3: os.Stderr, 4: closed}, 4, syscall.EBADF},
+			{map[int]*os.File{3: os.Stderr, 5: os.NewFile(999, "never opened"), 6: os.Stderr}, 5, syscall.EBADF},
 			{map[int]*os.File{3: os.Stderr, above: folder(t, "/")}, above, syscall.EINVAL},
 		} {
 			_, err := r.Start(&Command{Args: []string{"/bin/true"}, Extra: c.extra})

@@ -104,8 +104,8 @@ func (l *launch) adjustOOMScore() syscall.Errno {
 	if err != 0 {
 		return err
 	}
+	// Exec closes it.
 	text := uintptr(unsafe.Pointer(unsafe.SliceData(l.oomScore)))
 	_, _, err = syscall.RawSyscall(syscall.SYS_WRITE, fd, text, uintptr(len(l.oomScore)))
-	syscall.RawSyscall(syscall.SYS_CLOSE, fd, 0, 0) // it may be one of 0 to 2
 	return err
 }
