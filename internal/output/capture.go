@@ -1,7 +1,6 @@
 package output
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"sync"
@@ -13,10 +12,8 @@ import (
 	"exeunt/supervisor"
 )
 
-const (
-	longest = 16 << 10 // bytes of a line; a longer one is cut into several
-	atOnce  = 8        // reads that Note and Close make: twice what a pipe holds
-)
+// atOnce is how many reads Note and Close make: twice what a pipe holds.
+const atOnce = 8
 
 // A capture is one hook's output on its way to ours.
 type capture struct {
@@ -34,37 +31,20 @@ type capture struct {
 // closes it once the hook has been started. Nobody waits for the other end: a
 // process that the hook left behind may keep it as long as it lives.
 func (l *Log) Capture(hook string) (*os.File, error) {
-	var ends [2]int
-	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("cannot make a pipe for hook %q: %w", hook, err)
-	}
-	// The read end is ours alone and waits in the runtime's poller, since a
-	// thread that is blocked in read(2) for each hook would count against the
-	// pids limit. The hook's end blocks, as programs expect.
-	if err := unix.SetNonblock(ends[0], true); err != nil {
-		return nil, fmt.Errorf("cannot read from hook %q: %w", hook, err)
-	}
-	read, write := os.NewFile(uintptr(ends[0]), hook), os.NewFile(uintptr(ends[1]), hook)
-	conn, err := read.SyscallConn()
+	read, write, err := newPipe(hook)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read from hook %q: %w", hook, err)
 	}
-	c := &capture{log: l, hook: hook, fd: ends[0]}
+	c := &capture{log: l, hook: hook, fd: read.fd}
 	l.mu.Lock()
 	l.captures[c] = true
 	l.mu.Unlock()
 	go func() {
-		_ = conn.Read(func(uintptr) bool { // until the last writer has gone
-			for {
-				if again, closed := c.read(); !again {
-					return closed
-				}
-			}
-		})
+		read.follow(c.read)
 		l.mu.Lock()
 		delete(l.captures, c)
 		l.mu.Unlock()
-		_ = read.Close()
+		_ = read.file.Close()
 	}()
 	return write, nil
 }
@@ -96,7 +76,7 @@ func (c *capture) read() (again, closed bool) {
 	c.text = c.text[:have+max(n, 0)]
 	switch {
 	case n > 0:
-		c.lines()
+		c.text = append([]byte(nil), cut(c.text, c.line)...) // let the read buffer go
 		return true, false
 	case err == syscall.EINTR:
 		return true, false
@@ -106,24 +86,6 @@ func (c *capture) read() (again, closed bool) {
 	c.flush()
 	c.closed = true
 	return false, true
-}
-
-// lines writes the lines that are whole, or as long as a line may be.
-func (c *capture) lines() {
-	for {
-		end := bytes.IndexByte(c.text, '\n')
-		switch {
-		case end >= 0 && end <= longest:
-			c.line(c.text[:end])
-			c.text = c.text[end+1:]
-		case len(c.text) > longest:
-			c.line(c.text[:longest])
-			c.text = c.text[longest:]
-		default:
-			c.text = append([]byte(nil), c.text...) // let the read buffer go
-			return
-		}
-	}
 }
 
 // end writes a last line that has no end.

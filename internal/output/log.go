@@ -1,9 +1,10 @@
-// Package output is what exeunt itself prints: its log, and the output of its
-// hooks under their names. The services' output never passes through here.
+// Package output is what exeunt prints: its log, the output of its hooks under
+// their names, and that of services whose lines are to bear theirs.
 //
-// Nothing in it can hold up the caller: lines go to a bounded queue with a
-// writer of its own, and what a reader does not take in time is dropped and
-// counted.
+// Nothing in it can hold up the caller. Lines of the log and of hooks go to a
+// bounded queue with a writer of its own; what a reader does not take in time is
+// dropped and counted. A service's lines are never dropped: while nobody reads,
+// they wait in its own pipe, and in the end the service does.
 package output
 
 import (
@@ -42,7 +43,7 @@ type Log struct {
 // not shown. Console lines are for people, in color if asked for.
 func New(fd int, console, color bool, level supervisor.Level) *Log {
 	l := &Log{console: console, color: color, level: level, captures: map[*capture]bool{}}
-	l.queue.fd, l.queue.notice = fd, l.dropped
+	l.queue.out, l.queue.notice = newSink(fd), l.dropped
 	return l
 }
 

@@ -4,20 +4,16 @@ import (
 	"bytes"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // limit is how many bytes of lines may wait for a reader that does not read.
 const limit = 1 << 20
 
 // A queue is a writer of lines that never blocks: a goroutine of its own writes
-// them to the descriptor, which may be full, closed or broken for as long as it
-// likes. What does not fit is dropped by whole lines and counted. The descriptor
-// was inherited, so it is never made non-blocking (others share that flag), yet
-// it may be so already.
+// them to the sink, which may be full, closed or broken for as long as it likes.
+// What does not fit is dropped by whole lines and counted.
 type queue struct {
-	fd     int
+	out    *sink
 	notice func(dropped int) []byte // a line that tells of dropped ones
 
 	mu      sync.Mutex
@@ -59,7 +55,9 @@ func (q *queue) run() {
 			if len(batch) == 0 {
 				break
 			}
-			n, err := writeAll(q.fd, batch)
+			q.out.turn.Lock()
+			n, err := q.out.write(batch)
+			q.out.turn.Unlock()
 			works = err == nil
 			q.finished(batch, n)
 		}
@@ -124,24 +122,4 @@ func (q *queue) Flush(deadline time.Time) bool {
 	case <-late.C:
 		return false
 	}
-}
-
-// writeAll writes all of b with plain write(2) and returns how much it could.
-func writeAll(fd int, b []byte) (n int, err error) {
-	for n < len(b) {
-		wrote, err := unix.Write(fd, b[n:])
-		switch {
-		case wrote > 0:
-			n += wrote
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
-			// Somebody else made it non-blocking: wait as a blocking write would.
-			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
-		case err == nil:
-			return n, unix.EIO // write(2) promises nothing about a zero: don't spin on it
-		default:
-			return n, err
-		}
-	}
-	return n, nil
 }

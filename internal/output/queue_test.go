@@ -16,7 +16,7 @@ import (
 const patience = 20 * time.Second // far beyond what any of it takes
 
 // pipe is a pipe as a container's output: both ends block.
-func pipe(t *testing.T) (read, write int) {
+func pipe(t testing.TB) (read, write int) {
 	t.Helper()
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
@@ -36,7 +36,7 @@ func writeLines(q *queue, from, n, size int) {
 
 func TestLinesArriveWholeAndInOrder(t *testing.T) {
 	read, write := pipe(t)
-	q := &queue{fd: write, notice: notice}
+	q := &queue{out: newSink(write), notice: notice}
 	const lines = 20_000
 	go func() {
 		writeLines(q, 0, lines/2, 10)
@@ -62,7 +62,7 @@ func TestFullPipeDropsWholeLinesAndCountsThem(t *testing.T) {
 		if err := unix.SetNonblock(write, nonblocking); err != nil {
 			t.Fatal(err)
 		}
-		q := &queue{fd: write, notice: notice}
+		q := &queue{out: newSink(write), notice: notice}
 		const lines = 3000
 		writeLines(q, 0, lines, 1000) // returning at all is half of the test
 		if q.Flush(time.Now()) {
@@ -103,7 +103,7 @@ func TestGoneReaderCostsNothing(t *testing.T) {
 	gone, _ := pipe(t)
 	unix.Close(read)
 	for name, fd := range map[string]int{"no reader": write, "never open": -1, "not for writing": gone} {
-		q := &queue{fd: fd, notice: notice}
+		q := &queue{out: newSink(fd), notice: notice}
 		for i := range 3 {
 			writeLines(q, i, 1000, 100)
 			if !q.Flush(time.Now().Add(patience)) {
@@ -119,7 +119,7 @@ func TestGoneReaderCostsNothing(t *testing.T) {
 }
 
 func TestFlushOfNothingReturnsAtOnce(t *testing.T) {
-	q := &queue{fd: -1, notice: notice}
+	q := &queue{out: newSink(-1), notice: notice}
 	if !q.Flush(time.Now()) {
 		t.Error("nothing to write, and yet not flushed")
 	}
@@ -127,7 +127,7 @@ func TestFlushOfNothingReturnsAtOnce(t *testing.T) {
 
 func TestQueueLeavesTheDescriptorBlocking(t *testing.T) {
 	read, write := pipe(t)
-	q := &queue{fd: write, notice: notice}
+	q := &queue{out: newSink(write), notice: notice}
 	_, _ = q.Write([]byte("a\n"))
 	if got, err := io.ReadAll(io.LimitReader(os.NewFile(uintptr(read), "read"), 2)); err != nil || !bytes.Equal(got, []byte("a\n")) {
 		t.Fatalf("%q, %v", got, err)
