@@ -4,7 +4,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"exeunt/hooks"
 	"exeunt/internal/compat"
 	"exeunt/internal/config"
+	"exeunt/internal/control"
 	"exeunt/internal/entry"
 	"exeunt/internal/lean"
 	"exeunt/internal/output"
@@ -101,6 +100,9 @@ func start(args, env []string, received <-chan signals.Received) (code int) {
 			Signals: received, Log: os.Stderr,
 		})
 	}
+	if inv.Verb.Asks() {
+		return ask(inv, received)
+	}
 	return run(inv, received)
 }
 
@@ -129,7 +131,6 @@ func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 	} else if lean.Main != 0 {
 		children.Adopt(lean.Main)
 	}
-	reaper.Prewarm(idle)
 	log := newLog(inv)
 	for _, warning := range inv.Warnings {
 		log.Note(supervisor.Entry{At: time.Now(), Level: supervisor.Warn, Message: warning})
@@ -140,6 +141,19 @@ func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 		Plan: inv.Plan, Reaper: children, Env: inv.Env, Output: log.Capture, Log: log.Note,
 		Events: events, Adopted: lean.Main, OOMKills: platform.OOMKills,
 	}
+	server, err := control.Open(control.Options{
+		Control: inv.Control, HTTP: inv.HTTP, Plan: inv.Plan, Events: events, Sender: kernel.Sender, Note: log.Note,
+	})
+	if err != nil {
+		return fail(err)
+	}
+	threads := idle
+	if server != nil {
+		defer server.Close()
+		kernel.Answers, kernel.Standing = server.Answer, server.Stand
+		threads++
+	}
+	reaper.Prewarm(threads)
 	code = supervisor.Drive(machine, kernel, supervisor.Inputs{Dead: children.Woken(), Signals: received, Events: events})
 	report := machine.Report()
 	if inv.Report != "" {
@@ -152,31 +166,6 @@ func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 	}
 	log.Close(time.Now().Add(flushTime))
 	return code
-}
-
-// probe tries a hook once. A signal that would end any other program ends it
-// too, though we catch them all.
-func probe(inv *config.Invocation, received <-chan signals.Received) (code int) {
-	ctx, cancel := context.WithTimeout(context.Background(), inv.Probe.Timeout)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		done <- inv.Probe.Perform(ctx, hooks.Surroundings{Env: inv.Env, Processes: platform.Processes})
-	}()
-	for {
-		select {
-		case err := <-done:
-			if err == nil {
-				return 0
-			}
-			complain(fmt.Errorf("probe %s: %w", inv.Probe.Name, err))
-			return 1
-		case r := <-received:
-			if signals.SetOf(signals.HUP, signals.INT, signals.QUIT, signals.TERM).Has(r.Signal) {
-				return 128 + int(r.Signal)
-			}
-		}
-	}
 }
 
 // abnormal tells an end that somebody will ask about: a crash, a failed start,

@@ -1,0 +1,215 @@
+package control
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A stage is how far a connection has come.
+type stage uint8
+
+const (
+	reading stage = iota // its request has not come in full
+	waiting              // for an answer of the loop
+	writing              // what it is sent has not gone in full
+)
+
+// A conn is one connection: one request and its answer.
+type conn struct {
+	door  *door
+	fd    int
+	pid   int32 // of the peer, at the control socket
+	since time.Time
+	until time.Time // when it is over; zero is never
+	stage stage
+	in    []byte
+	head  request // once the head has come
+	token int     // of the question whose answer it waits for
+	order bool    // which is an order that takes its time
+	out   []byte
+}
+
+func (c *conn) close() {
+	// What the peer still sends would make the kernel take back what it was sent.
+	_ = unix.Shutdown(c.fd, unix.SHUT_WR)
+	var rest [4 << 10]byte
+	for range 16 {
+		if n, err := unix.Read(c.fd, rest[:]); n <= 0 || err != nil {
+			break
+		}
+	}
+	_ = unix.Close(c.fd)
+}
+
+// accept takes those who wait at the door, as far as there are places.
+func (s *Server) accept(d *door, now time.Time) {
+	if d.shutUntil.After(now) {
+		return
+	}
+	if !d.shutUntil.IsZero() {
+		d.shutUntil = time.Time{}
+		s.poll.watch(d.fd, readable)
+	}
+	for range places {
+		oldest, ok := s.place(d, now)
+		if !ok {
+			s.shut(d, now.Add(youth))
+			return
+		}
+		fd, _, err := unix.Accept4(d.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+		switch {
+		case err == nil:
+			if oldest != nil {
+				s.drop(oldest)
+			}
+			s.admit(&conn{door: d, fd: fd, since: now, until: now.Add(headTime)})
+		case errors.Is(err, unix.EAGAIN):
+			return
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
+		default: // no descriptor, no memory: it may be better later
+			s.shut(d, now.Add(10*youth))
+			return
+		}
+	}
+}
+
+// shut leaves those at the door outside for a while, where they cost nothing.
+func (s *Server) shut(d *door, until time.Time) {
+	d.shutUntil = until
+	s.poll.watch(d.fd, 0)
+}
+
+// place reports whether there is one for another connection, and which has to
+// make room for it: the oldest that does not wait for the loop, since those who
+// say nothing, or do not listen, must not keep others out.
+func (s *Server) place(d *door, now time.Time) (oldest *conn, ok bool) {
+	taken := 0
+	for _, c := range s.conns {
+		if c.door == d {
+			if taken++; oldest == nil && c.stage != waiting && now.Sub(c.since) >= youth {
+				oldest = c
+			}
+		}
+	}
+	if taken < places {
+		return nil, true
+	}
+	return oldest, oldest != nil
+}
+
+// admit begins to serve a connection, if it is from somebody who may ask. At
+// the control socket that is root and our own user.
+func (s *Server) admit(c *conn) {
+	s.conns = append(s.conns, c)
+	if err := s.poll.add(c.fd, readable); err != nil {
+		s.drop(c)
+		return
+	}
+	if c.door.control {
+		peer, err := unix.GetsockoptUcred(c.fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err != nil || peer.Uid != 0 && int(peer.Uid) != unix.Geteuid() {
+			s.refuse(c, 403, "only root and the user that exeunt runs as may ask here")
+			return
+		}
+		c.pid = peer.Pid
+	}
+	s.read(c)
+}
+
+// conn is the connection with that descriptor.
+func (s *Server) conn(fd int32) *conn {
+	for _, c := range s.conns {
+		if c.fd == int(fd) {
+			return c
+		}
+	}
+	return nil
+}
+
+// expired are the connections whose time is over.
+func (s *Server) expired(now time.Time) (list []*conn) {
+	for _, c := range s.conns {
+		if !c.until.IsZero() && !now.Before(c.until) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// waiters are the connections that wait for the answer to that question.
+func (s *Server) waiters(token int) (list []*conn) {
+	for _, c := range s.conns {
+		if c.stage == waiting && c.token == token {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// stir does what a connection is ready for.
+func (s *Server) stir(c *conn, what uint32) {
+	switch {
+	case c.stage == reading:
+		s.read(c)
+	case what&ended != 0:
+		s.drop(c) // the order goes on, and nobody is told how it ended
+	case c.stage == writing:
+		s.write(c)
+	}
+}
+
+// drop ends a connection.
+func (s *Server) drop(c *conn) {
+	if i := slices.Index(s.conns, c); i >= 0 {
+		s.conns = slices.Delete(s.conns, i, i+1)
+		c.close()
+	}
+}
+
+// read takes what has come of a request, and carries it out once it is whole.
+func (s *Server) read(c *conn) {
+	for c.stage == reading {
+		n, err := unix.Read(c.fd, s.scratch[:])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return
+		case err != nil || n <= 0:
+			s.drop(c)
+			return
+		default:
+			had := len(c.in)
+			c.in = append(c.in, s.scratch[:n]...)
+			s.consider(c, had)
+		}
+	}
+}
+
+// consider looks whether the request is whole; its first had bytes are not
+// news.
+func (s *Server) consider(c *conn, had int) {
+	if c.head.size == 0 {
+		size := headSize(c.in, had)
+		switch {
+		case size > longestHead || size == 0 && len(c.in) > longestHead:
+			s.refuse(c, 431, "the head of the request is longer than 8 KiB")
+			return
+		case size == 0:
+			return
+		}
+		var status int
+		var why string
+		if c.head, status, why = parse(c.in[:size]); status != 0 {
+			s.refuse(c, status, why)
+			return
+		}
+		c.until = c.since.Add(totalTime)
+	}
+	if len(c.in) >= c.head.size+c.head.body {
+		c.in = nil
+		s.carryOut(c)
+	}
+}
