@@ -10,15 +10,16 @@ import (
 // An app server with workers answers what it has before it leaves, if its main
 // process is told.
 type appServer struct {
-	command string   // in testdata/app
-	ready   string   // what it prints for each of its two workers
+	command string // in testdata/app
+	ready   string // what it prints for each worker that is ready
+	workers int
 	options []string // exeunt's
 }
 
 var appServers = map[string]appServer{
-	"gunicorn": {command: "gunicorn --config slow.py --workers 2 --bind 127.0.0.1:80 slow:wsgi", ready: "app: ready"},
-	"uvicorn":  {command: "uvicorn --workers 2 --port 80 slow:asgi", ready: "startup complete"},
-	"puma":     {command: "puma --workers 2 --bind tcp://127.0.0.1:80 config.ru", ready: "booted in", options: []string{"--stop-signal", "INT"}},
+	"gunicorn": {command: "gunicorn --config slow.py --workers 2 --bind 127.0.0.1:80 slow:wsgi", ready: "app: ready", workers: 2},
+	"uvicorn":  {command: "uvicorn --workers 2 --port 80 slow:asgi", ready: "startup complete", workers: 2},
+	"puma":     {command: "puma --workers 2 --bind tcp://127.0.0.1:80 config.ru", ready: "booted in", workers: 2, options: []string{"--stop-signal", "INT"}},
 }
 
 // inFlight starts the server, as its command line or behind a shell that waits
@@ -32,7 +33,7 @@ func (a appServer) inFlight(t *testing.T, init []string, behind bool) (*space, <
 	}
 	n := newNetwork(t)
 	s := begin(t, options{network: n, dir: "testdata/app", env: []string{"PYTHONDONTWRITEBYTECODE=1"}}, append(init, "sh", "-c", script)...)
-	s.Out.await(a.ready, 2)
+	s.Out.await(a.ready, a.workers)
 	n.await("127.0.0.1:80")
 	got := n.get("http://127.0.0.1:80/")
 	s.Out.await("app: asked", 1)
@@ -72,12 +73,14 @@ func TestAppServerBehindAShellLosesItsRequestUnderTini(t *testing.T) {
 	})
 }
 
-const uwsgi = "uwsgi --plugin python3 --master --processes 2 --http-socket 127.0.0.1:80 --wsgi-file slow.py --callable wsgi"
+// It has one worker, since its master forgets to end those that are not ready.
+const uwsgi = "uwsgi --plugin python3 --master --processes 1 --http-socket 127.0.0.1:80 --wsgi-file slow.py --callable wsgi"
 
 // uWSGI's master obeys TERM by this hook, as long as its workers are not told.
 var taughtUWSGI = appServer{
 	command: uwsgi + " --hook-master-start 'unix_signal:15 gracefully_kill_them_all'",
 	ready:   "spawned uWSGI worker",
+	workers: 1,
 }
 
 func TestUWSGIAnswersItsRequest(t *testing.T) {
@@ -95,9 +98,9 @@ func TestUWSGILosesItsRequestWhenItsGroupIsTold(t *testing.T) {
 // Without that hook no signal has uWSGI answer what it has. It need not: the
 // drain waits until nobody waits for an answer.
 var untaughtUWSGI = map[string]appServer{
-	"reloads at TERM": {command: uwsgi, ready: "spawned uWSGI worker",
+	"reloads at TERM": {command: uwsgi, ready: "spawned uWSGI worker", workers: 1,
 		options: []string{"--stop-signal", "QUIT", "--hook-timeout", "8s", "--pre-stop", "drain:80"}},
-	"ends at TERM": {command: uwsgi + " --die-on-term", ready: "spawned uWSGI worker",
+	"ends at TERM": {command: uwsgi + " --die-on-term", ready: "spawned uWSGI worker", workers: 1,
 		options: []string{"--hook-timeout", "8s", "--pre-stop", "drain:80"}},
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -89,8 +90,22 @@ func TestProxyAnswersItsRequest(t *testing.T) {
 	t.Parallel()
 	each(t, proxies, func(t *testing.T, p proxy) {
 		s, got := p.inFlight(t, stopping("20s", p.options...))
-		s.answers(got, 0, 1900*time.Millisecond, 6*time.Second)
+		s.answers(got, 0, 1900*time.Millisecond, 8*time.Second)
 	})
+}
+
+// An image has its STOPSIGNAL from the one that it is built from, and the
+// platform then sends that. Nothing has to be set for it.
+func TestProxyAnswersItsRequestAtItsOwnSignal(t *testing.T) {
+	t.Parallel()
+	own := map[string]syscall.Signal{"nginx": syscall.SIGQUIT, "apache": syscall.SIGWINCH, "haproxy": syscall.SIGUSR1}
+	for name, sig := range own {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, got := proxies[name].inFlight(t, stopping("20s"))
+			s.answersAt(sig, got, 0, 1900*time.Millisecond, 8*time.Second)
+		})
+	}
 }
 
 func TestProxyLosesItsRequestUnderTini(t *testing.T) {

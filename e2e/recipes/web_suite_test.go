@@ -19,7 +19,13 @@ var tini = []string{"tini", "--"}
 // answered in full, and PID 1 then ends with this code within limits.
 func (s *space) answers(got <-chan answer, code int, least, most time.Duration) {
 	s.t.Helper()
-	told := s.send(syscall.SIGTERM)
+	s.answersAt(syscall.SIGTERM, got, code, least, most)
+}
+
+// answersAt is answers for another signal.
+func (s *space) answersAt(sig syscall.Signal, got <-chan answer, code int, least, most time.Duration) {
+	s.t.Helper()
+	told := s.send(sig)
 	s.answered(got)
 	if is := s.wait(bound); is != code {
 		s.t.Errorf("exit code %d, want %d", is, code)
