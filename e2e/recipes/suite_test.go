@@ -1,7 +1,8 @@
 // Package recipes runs the servers of Debian's packages under exeunt with
 // something in flight when the stop begins, and checks that it is finished.
 // Beside each stands its control: the same server, without what exeunt does
-// for it, has to lose, so that the test is known to notice.
+// for it, has to lose, so that the test is known to notice. Those of node, npm
+// and celery are in the package above.
 //
 // The tests need root, for fresh namespaces. What a machine lacks is skipped,
 // and is a failure where CI is set.
