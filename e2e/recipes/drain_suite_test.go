@@ -37,6 +37,9 @@ func part(t *testing.T) string {
 	return path
 }
 
+// configured is a space whose exeunt has a configuration.
+func configured(text string) options { return options{env: []string{"EXEUNT_CONFIG=" + text}} }
+
 // until calls done until it is true, and fails the test if it never is.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
@@ -57,11 +60,12 @@ type report struct {
 	Began    time.Time `json:"began"`
 	Ended    time.Time `json:"ended"`
 	Services []struct {
-		Told   time.Time `json:"told"`
-		Ended  time.Time `json:"ended"`
-		Signal string    `json:"signal"`
-		Code   int       `json:"code"`
-		Killed bool      `json:"killed"`
+		Started time.Time `json:"started"`
+		Told    time.Time `json:"told"`
+		Ended   time.Time `json:"ended"`
+		Signal  string    `json:"signal"`
+		Code    int       `json:"code"`
+		Killed  bool      `json:"killed"`
 	} `json:"services"`
 	Hooks []struct {
 		ID      string    `json:"id"`
@@ -79,19 +83,24 @@ type report struct {
 	} `json:"strays"`
 }
 
-// readReport reads the report of a run that is over, and checks what holds for
-// each: it ended inside its grace period, less the margin of 5 % that is
-// exeunt's own.
-func readReport(t *testing.T, path string) report {
+// parseReport reads the report of a run that is over.
+func parseReport(t *testing.T, path string) (r report) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r report
 	if err := json.Unmarshal(text, &r); err != nil {
 		t.Fatalf("%v in %s", err, text)
 	}
+	return r
+}
+
+// readReport is parseReport, and checks what holds for each: the stop ended
+// inside its grace period, less the margin of 5 % that is exeunt's own.
+func readReport(t *testing.T, path string) report {
+	t.Helper()
+	r := parseReport(t, path)
 	grace := time.Duration(r.Grace) * time.Millisecond
 	margin := min(max(grace/20, 200*time.Millisecond), 3*time.Second)
 	if took := r.Ended.Sub(r.Began); took > grace-margin {
