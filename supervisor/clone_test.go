@@ -24,7 +24,7 @@ func (m *Machine) clone() *Machine {
 	for i := range c.remnants {
 		c.remnants[i].members = slices.Clone(c.remnants[i].members)
 	}
-	c.kept = slices.Clone(m.kept)
+	c.kept, c.waits = slices.Clone(m.kept), slices.Clone(m.waits)
 	c.groups, c.toldGroups = slices.Clone(m.groups), slices.Clone(m.toldGroups)
 	c.told = maps.Clone(m.told)
 	c.alive = slices.Clone(m.alive)
@@ -78,7 +78,12 @@ func (k *key) time(list ...time.Time) {
 // machine adds all of the machine that decides anything.
 func (k *key) machine(m *Machine) {
 	k.num(int(m.phase), m.stage, int(m.signal), m.code, min(m.interrupts, 4))
-	k.flag(m.asked, m.requested, m.fixed, m.childless, m.blind, m.toldAll)
+	k.flag(m.asked, m.requested, m.fixed, m.childless, m.blind, m.toldAll, m.watched, m.flushing)
+	k.num(int(m.standing), len(m.waits))
+	for _, w := range m.waits {
+		k.num(w.token, int(w.order))
+		k.text(w.name)
+	}
 	k.time(m.end, m.surveyAt, m.noticeAt)
 	s := &m.schedule
 	k.time(s.Begin, s.PreStop, s.Services, s.Everyone, s.Kill, s.Done)
@@ -86,15 +91,19 @@ func (k *key) machine(m *Machine) {
 	k.text(string(m.reason))
 	for i := range m.services {
 		s := &m.services[i]
-		k.num(int(s.state), k.rank(s.pid), int(s.status), s.rung)
-		k.flag(s.started, s.asShell)
-		k.time(s.rungAt, s.groupAt, s.killAt)
+		k.num(int(s.state), k.rank(s.pid), int(s.status), s.rung, min(s.restarts, 1), min(s.row, 3), k.rank(s.rest), k.rank(s.heir), s.missed, s.failures)
+		k.flag(s.started, s.asShell, s.toStop, s.again, s.failed, s.final, s.completed && m.phase <= Run, s.tidy, s.held, s.due, s.unhealthy, s.reloading, s.start != 0)
+		k.time(s.rungAt, s.groupAt, s.killAt, s.nextAt, s.restAt, s.readyBy, s.aliveBy)
+		k.num(int(s.watchdog))
+		if m.phase <= Run && i < len(m.plan.Services) && m.plan.Services[i].Restart.When != Never {
+			k.time(m.report.Services[i].Started)
+		}
 	}
 	k.num(len(m.sequences))
 	for i := range m.sequences {
 		q := &m.sequences[i]
 		k.text(q.list)
-		k.num(q.service, q.next, k.rank(q.try.pid), q.try.tries)
+		k.num(q.service, q.next, k.rank(q.try.pid))
 		k.text(string(q.try.id))
 		k.time(q.try.wakeAt, q.try.by, q.try.killAt)
 		k.flag(q.try.asked)
@@ -133,6 +142,16 @@ func (k *key) machine(m *Machine) {
 	}
 }
 
+// behind is by how many tries an answer is late. Tries count on in each life of
+// a service, and nothing else depends on their number.
+func behind(m *Machine, p Perform) int {
+	i := slices.IndexFunc(m.report.Hooks, func(h HookReport) bool { return h.ID == p.ID })
+	if i < 0 {
+		return 0 // the flush, or none
+	}
+	return min(m.report.Hooks[i].Tries-p.Try, 1)
+}
+
 // world adds all of the world that decides anything or is checked.
 func (k *key) world(w *world) {
 	k.machine(w.m)
@@ -143,7 +162,7 @@ func (k *key) world(w *world) {
 		}
 		k.text(string(p.id))
 		k.num(k.rank(p.group), p.service, p.told)
-		k.flag(p.ours, p.alive, p.killed, p.killedWithGroup, p.seen, p.hookGroup, p.stopped, p.terminal, p.outOfReach)
+		k.flag(p.ours, p.alive, p.killed, p.killedWithGroup, p.seen, p.seenBefore, p.hookGroup, p.stopped, p.terminal, p.outOfReach)
 		if !p.alive {
 			k.num(int(p.status))
 		}
@@ -157,12 +176,15 @@ func (k *key) world(w *world) {
 	}
 	for _, p := range append(slices.Clip(w.performing), w.late) {
 		k.text(string(p.ID))
-		k.num(p.Try)
+		k.num(behind(w.m, p))
 		k.time(p.By)
 	}
 	k.flag(w.blind, w.fallen, w.ownEnd, w.refused)
 	k.time(w.stopAt, w.asked)
-	k.num(min(w.ints, 4), int(w.asSignal))
+	k.num(min(w.ints, 4), int(w.asSignal), int(w.standing), len(w.answered))
+	for token := range 8 {
+		k.flag(w.answered[token])
+	}
 }
 
 func (w *world) key() []byte {
@@ -277,8 +299,8 @@ func TestKeyForgetsNoField(t *testing.T) {
 		"Machine.now": "set by each Step", "Machine.out": "set by each Step", "Machine.fresh": "the driver's",
 		"Machine.began": "for the report", "Machine.from": "for the report", "Machine.report": "for the reader",
 		"Machine.alive": "for the notice; set by each survey that uses it", "Machine.told": "checked below",
-		"Machine.sequences.try.report": "a place in the report", "Machine.leaving.report": "a place in the report",
-		"Machine.remnants.report": "a place in the report",
+		"Machine.sequences.try.report": "a place in the report", "Machine.sequences.try.tries": "told from others only: see behind", "Machine.leaving.report": "a place in the report",
+		"Machine.remnants.report": "a place in the report", "Machine.services.life.text": "for the reader",
 	}
 	keyOf := func(m *Machine) string {
 		k := key{now: epoch, rank: func(pid int) int { return pid }}

@@ -173,7 +173,9 @@ func (s *stage) Suspend() {}
 
 func (s *stage) Perform(id ID, try int, by time.Time, _ []string) {
 	s.say("performs %s", id)
-	if after, ok := s.answer[id]; ok {
+	if id == flushID {
+		s.events <- Performed{id, try, nil}
+	} else if after, ok := s.answer[id]; ok {
 		time.AfterFunc(after, func() { s.events <- Performed{id, try, nil} })
 	} else {
 		time.AfterFunc(time.Until(by), func() { s.events <- Performed{id, try, errors.New("still busy")} })
@@ -404,7 +406,7 @@ type brokenAt struct {
 func (b *brokenAt) Note(e Entry) {
 	b.stage.Note(e)
 	if strings.HasPrefix(e.Message, b.message) {
-		b.m.services, b.message = append(b.m.services, service{state: Ready, killAt: e.At}), "never again"
+		b.m.services, b.message = append(b.m.services, service{state: Ready, stopping: stopping{killAt: e.At}}), "never again"
 	}
 }
 

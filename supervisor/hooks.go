@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -53,7 +54,11 @@ func (p *Plan) lists(service int) map[string][]hooks.Hook {
 		return map[string][]hooks.Hook{"pre_start": p.PreStart, "post_start": p.PostStart, "pre_stop": p.PreStop, "post_stop": p.PostStop}
 	}
 	s := &p.Services[service]
-	return map[string][]hooks.Hook{"pre_start": s.PreStart, "post_start": s.PostStart, "pre_stop": s.PreStop, "post_stop": s.PostStop}
+	lists := map[string][]hooks.Hook{"pre_start": s.PreStart, "post_start": s.PostStart, "pre_stop": s.PreStop, "post_stop": s.PostStop}
+	if s.Health != nil && s.Health.Probe != nil {
+		lists[probing] = []hooks.Hook{*s.Health.Probe}
+	}
+	return lists
 }
 
 // begin starts a list of the container or of a service, if it has any hooks.
@@ -66,7 +71,7 @@ func (m *Machine) begin(list string, service int) {
 // busy reports whether a list of the container or of that service is under way.
 func (m *Machine) busy(service int) bool {
 	for i := range m.sequences {
-		if m.sequences[i].service == service {
+		if m.sequences[i].service == service && !m.sequences[i].probe() {
 			return true
 		}
 	}
@@ -97,8 +102,10 @@ func (m *Machine) advanceHooks() bool {
 // startHook begins the first try of the list's next hook.
 func (m *Machine) startHook(q *sequence) {
 	h := &q.hooks[q.next]
-	q.try = attempt{id: hookID(m.plan, q.list, q.service, q.next), report: len(m.report.Hooks)}
-	m.report.Hooks = append(m.report.Hooks, HookReport{ID: q.try.id, Name: h.Name, Began: m.now})
+	q.try = attempt{id: hookID(m.plan, q.list, q.service, q.next)}
+	q.try.report = m.hookReport(q.try.id)
+	q.try.tries = m.report.Hooks[q.try.report].Tries // a late answer of an earlier life is not taken for one of this
+	m.report.Hooks[q.try.report] = HookReport{ID: q.try.id, Name: h.Name, Began: m.now, Tries: q.try.tries}
 	if m.phase == PreStop && !m.anyAlive() && needsService(h) {
 		m.report.Hooks[q.try.report].Skipped = true
 		m.note(Entry{Level: Debug, Message: "hook skipped, the service has gone", Hook: h.Name})
@@ -112,12 +119,24 @@ func (m *Machine) startHook(q *sequence) {
 	case h.Signal != 0:
 		m.endHook(q, m.signalHook(q.service, h.Signal))
 	default:
-		q.try.tries, q.try.wakeAt = 1, m.now.Add(h.Sleep)
+		q.try.wakeAt = m.now.Add(h.Sleep)
 		if h.Timeout > 0 {
 			q.try.wakeAt = earliest(q.try.wakeAt, m.now.Add(h.Timeout))
 		}
-		m.report.Hooks[q.try.report].Tries = 1
+		q.try.tries++
+		m.report.Hooks[q.try.report].Tries = q.try.tries
 	}
+}
+
+// hookReport is the place in the report of a hook. One that has run before, in
+// an earlier life of its service, has its place already.
+func (m *Machine) hookReport(id ID) int {
+	i := slices.IndexFunc(m.report.Hooks, func(h HookReport) bool { return h.ID == id })
+	if i < 0 {
+		i = len(m.report.Hooks)
+		m.report.Hooks = append(m.report.Hooks, HookReport{})
+	}
+	return i
 }
 
 // hookDeadline is when a command is told to leave: at its timeout, or so much
@@ -163,6 +182,9 @@ func (m *Machine) clipHooks() {
 }
 
 func (m *Machine) try(q *sequence) {
+	if q.probe() {
+		q.try.by = m.hookDeadline(&q.hooks[q.next])
+	}
 	q.try.tries++
 	q.try.wakeAt = time.Time{}
 	m.report.Hooks[q.try.report].Tries = q.try.tries
@@ -185,6 +207,10 @@ func needsService(h *hooks.Hook) bool {
 
 // performed takes the answer of a hook that was performed.
 func (m *Machine) performed(ev Performed) {
+	if ev.ID == flushID && m.flushing {
+		m.flushed(ev.Err)
+		return
+	}
 	q := m.hookOf(ev.ID)
 	if q == nil || !q.try.asked || q.try.tries != ev.Try {
 		return
@@ -214,13 +240,15 @@ func (m *Machine) signalHook(service int, sig signals.Signal) error {
 	if i >= len(m.services) || !m.services[i].alive() {
 		return errors.New("the service is not running")
 	}
-	m.do(Send{To: reaper.Process(m.services[i].pid, 0), Signal: sig})
+	m.do(Send{To: m.services[i].process(), Signal: sig})
 	return nil
 }
 
-// hookSpawned and hookNotSpawned answer try.
+// hookSpawned answers try.
 func (m *Machine) hookSpawned(q *sequence, pid int) {
-	q.try.pid = pid
+	if q.try.pid = pid; q.probe() {
+		return
+	}
 	m.note(Entry{Level: Debug, Message: "hook started", Hook: q.hooks[q.next].Name, PID: pid})
 }
 
@@ -264,6 +292,10 @@ func (m *Machine) hookReaped(x Reaped) bool {
 func (m *Machine) endHook(q *sequence, err error) {
 	h := &q.hooks[q.next]
 	r := &m.report.Hooks[q.try.report]
+	if q.probe() {
+		m.probed(q, err)
+		return
+	}
 	if next := m.now.Add(h.Interval); err != nil && h.Interval > 0 && next.Before(q.try.by) {
 		q.try.wakeAt = next
 		return
@@ -281,9 +313,24 @@ func (m *Machine) endHook(q *sequence, err error) {
 	if !abort {
 		return
 	}
+	service := q.service
 	q.next = len(q.hooks) // on stop only the rest of this list is given up
-	if m.phase <= Run {
-		m.fail(exitFailure, fmt.Sprintf("%s hook %q failed: %v", list, name, err))
+	if m.phase <= Run && (list == "pre_start" || list == "post_start") {
+		m.startAborted(service, list, fmt.Sprintf("%s hook %q failed: %v", list, name, err))
+	}
+}
+
+// startAborted takes that a hook of the start failed: the container's or that of
+// a service's first start ends the run, another that one start.
+func (m *Machine) startAborted(service int, list, why string) {
+	switch {
+	case service == container || m.phase == Start && m.services[service].restarts == 0:
+		m.fail(exitFailure, why)
+	case list == "pre_start":
+		m.startFailed(service, exitFailure, why)
+	default:
+		m.services[service].failed = true
+		m.stopOne(service)
 	}
 }
 

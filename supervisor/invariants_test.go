@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,18 +35,24 @@ func (w *world) observe(before Phase, ev Event) {
 }
 
 // checkSpawn: once the stop began nothing starts but hooks, in their own phase.
+// Before it services live and end, and their hooks with them.
 func (w *world) checkSpawn(id ID) {
 	list, phase := "service", w.m.phase
-	for _, l := range []string{"pre_start", "post_start", "pre_stop", "post_stop"} {
+	for _, l := range []string{"pre_start", "post_start", "pre_stop", "post_stop", probing} {
 		if strings.Contains(string(id), l+"/") {
 			list = l
 		}
 	}
-	allowed := map[string]Phase{"service": Start, "pre_start": Start, "post_start": Start, "pre_stop": PreStop, "post_stop": PostStop}
-	if phase != allowed[list] || !w.stopAt.IsZero() && phase < PreStop {
+	allowed := map[string]Phase{"pre_stop": PreStop, "post_stop": PostStop}[list]
+	of, _, _ := strings.Cut(string(id), "/")
+	i := w.m.index(of)
+	if early := w.stopAt.IsZero() && phase <= Run && (i >= 0 || phase == Start && allowed == Start); !early && (phase != allowed || allowed == Start) {
 		w.breach("%q is spawned", id)
 	}
-	if list != "post_stop" || w.blind || w.m.plan.LeaveStrays {
+	if list == "service" {
+		w.checkStart(i)
+	}
+	if list != "post_stop" || w.blind || w.m.plan.LeaveStrays || phase <= Run {
 		return
 	}
 	for i := range w.procs {
@@ -53,6 +60,94 @@ func (w *world) checkSpawn(id ID) {
 			w.breach("%q is spawned while %q (pid %d) lives and was not sent KILL", id, p.name, p.pid)
 		}
 	}
+}
+
+// checkStart: a service is started only when nothing is left of its last life,
+// what it needs is there, and nobody has stopped it.
+func (w *world) checkStart(i int) {
+	plan := w.m.plan
+	for j := range w.procs {
+		p := &w.procs[j]
+		if leader := w.born(p.group); p.alive && (p.service == i || leader != nil && leader.service == i && plan.Services[i].KillMode != Main && p.seenBefore) && !w.blind && !p.outOfReach {
+			w.breach("%q is started while %q (pid %d) of its last life lives", plan.Services[i].Name, p.name, p.pid)
+		}
+	}
+	if w.m.services[i].held {
+		w.breach("%q is started, and was stopped by an order", plan.Services[i].Name)
+	}
+	for _, d := range plan.Services[i].DependsOn {
+		j := w.m.index(d.On)
+		k := w.last(j)
+		switch {
+		case k < 0, d.Until == Completed && (w.procs[k].alive || w.procs[k].status != exit0),
+			d.Until == Healthy && (!w.procs[k].alive || w.m.services[j].state != Ready):
+			w.breach("%q is started before %q, which it needs", plan.Services[i].Name, d.On)
+		}
+	}
+}
+
+// last is the last process of a service, or -1.
+func (w *world) last(service int) int {
+	for k := len(w.procs) - 1; k >= 0; k-- {
+		if w.procs[k].service == service {
+			return k
+		}
+	}
+	return -1
+}
+
+// born is the process that has or had this number.
+func (w *world) born(pid int) *process {
+	if i := slices.IndexFunc(w.procs, func(p process) bool { return p.pid == pid }); i >= 0 {
+		return &w.procs[i]
+	}
+	return nil
+}
+
+// checkAnswer: each order is answered once, and is carried out by then.
+func (w *world) checkAnswer(a Answer) {
+	o, given := w.orders[a.Token]
+	if !given || w.answered[a.Token] {
+		w.breach("answer %d to an order that does not wait for one", a.Token)
+	}
+	w.answered = maps.Clone(w.answered)
+	if w.answered == nil {
+		w.answered = map[int]bool{}
+	}
+	w.answered[a.Token] = true
+	k := w.last(w.m.index(o.Service))
+	switch {
+	case a.Err != "":
+	case o.Order == AskStop && k >= 0 && w.procs[k].alive:
+		w.breach("%q is said to have stopped", o.Service)
+	case (o.Order == AskStart || o.Order == AskRestart) && w.m.plan.Services[w.m.index(o.Service)].Timetable == nil && (k < 0 || w.procs[k].gone):
+		w.breach("%q is said to have started", o.Service)
+	case o.Order == AskPreStop && w.m.phase <= PreStop:
+		w.breach("the pre-stop hooks are said to be over")
+	}
+}
+
+// toldInRun reports whether something before the stop gives a reason to tell p:
+// an order, its health, its timetable, a failed start of it, or that the service has ended of whose
+// group it is.
+func (w *world) toldInRun(p *process) bool {
+	leader := w.born(p.group)
+	if leader == nil || leader.service < 0 {
+		return false
+	}
+	plan := &w.m.plan.Services[leader.service]
+	if p.service < 0 && !leader.alive {
+		return true
+	}
+	if plan.Health != nil && plan.Health.OnUnhealthy != Tolerate || plan.StartTimeout > 0 || plan.Overlap == Replace {
+		return true
+	}
+	for _, o := range w.orders {
+		if w.m.plan.named(leader.service, o.Service) && (o.Order == AskStop || o.Order == AskRestart) {
+			return true
+		}
+	}
+	return false
 }
 
 // postStopGroup is the post-stop hook whose group p is in.
@@ -84,6 +179,12 @@ func (w *world) checkKill(p *process) {
 		w.checkKillPhase(p)
 		return
 	}
+	if w.stopAt.IsZero() && p.id == "" && w.toldInRun(p) {
+		if p.told == 0 {
+			w.breach("KILL to %q, which was left by a service and not told", p.name)
+		}
+		return
+	}
 	by := p
 	left := p.hookGroup && p.told > 0 // of a hook's group, and told with it
 	if p.id == "" && !left {
@@ -95,7 +196,7 @@ func (w *world) checkKill(p *process) {
 		w.breach("KILL to %q, which was not told", p.name)
 	case by.service >= 0 && w.now.Before(w.killTime(by)):
 		w.breach("KILL to %q %v after it was told, %v before its time", p.name, since, w.killTime(by).Sub(w.now))
-	case by.service >= 0 && w.killTime(by).IsZero() && !armed:
+	case by.service >= 0 && w.killTime(by).IsZero() && !armed && !w.stopAt.IsZero():
 		w.breach("KILL to %q with no grace period set", p.name)
 	case by.service < 0 && since < leavingTime && !(w.blind && left) && w.phase == w.m.phase && w.now.Before(w.m.end):
 		w.breach("KILL to hook %q %v after it was told", p.name, since)
@@ -125,13 +226,6 @@ func (w *world) checkKillPhase(p *process) {
 	}
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 func (w *world) straggler() time.Duration {
 	if s := w.m.plan.Straggler; s >= 0 {
 		return s
@@ -143,6 +237,13 @@ func (w *world) straggler() time.Duration {
 // its own time. Zero is never.
 func (w *world) killTime(p *process) (at time.Time) {
 	plan := w.m.plan
+	if w.stopAt.IsZero() || p.toldAt.Before(w.stopAt) { // told alone, while the others ran
+		at = p.toldAt.Add(either(plan.Services[p.service].StopGrace, plan.Budget.Grace))
+		if plan.Budget.Armed && !w.stopAt.IsZero() {
+			at = earliest(at, plan.Budget.Schedule(w.stopAt).Services)
+		}
+		return at
+	}
 	if plan.Budget.Armed {
 		left := max(plan.Budget.Schedule(w.stopAt).Services.Sub(p.toldAt), 0)
 		at = p.toldAt.Add(left / time.Duration(w.chain(p.service)))
@@ -177,7 +278,7 @@ func (w *world) checkTold(p *process) {
 	if p.told >= limit && !w.m.plan.AsReceived {
 		w.breach("%q (pid %d) is told a second time", p.name, p.pid)
 	}
-	if w.stopAt.IsZero() && w.leader(p).hook() == "" {
+	if w.stopAt.IsZero() && w.leader(p).hook() == "" && !w.toldInRun(p) {
 		w.breach("%q is told, and the stop has not begun", p.name)
 	}
 	if p.service < 0 || w.m.phase != Stop {
@@ -217,8 +318,8 @@ func (w *world) check() {
 		w.breach("waits although no service is left")
 	case m.phase == Run && len(m.services) == 0 && !m.plan.Pause:
 		w.breach("runs without services")
-	case m.phase == Start && idle && !slices.ContainsFunc(w.procs, func(p process) bool { return p.alive }):
-		w.breach("a start that waits for nothing")
+	case m.phase <= Run && idle && !slices.ContainsFunc(w.procs, func(p process) bool { return p.alive }) && !w.willStart() && !m.plan.Pause:
+		w.breach("waits for nothing")
 	}
 	if m.end.IsZero() && m.phase >= PreStop && (m.plan.Budget.Armed || m.phase != Stop) {
 		w.breach("a phase without an end")
@@ -273,6 +374,7 @@ func (w *world) finish(code int) {
 	for i := range w.procs {
 		p := &w.procs[i]
 		switch {
+		case p.service >= 0 && w.last(p.service) != i: // of an earlier life
 		case p.service >= 0:
 			w.checkServiceReport(p, &r.Services[p.service])
 		case p.id != "":
@@ -281,7 +383,16 @@ func (w *world) finish(code int) {
 			w.checkStrayReport(p, r.Strays)
 		}
 	}
+	if len(w.answered) != len(w.orders) {
+		w.breach("of the orders %v only %v were answered", w.orders, w.answered)
+	}
 	w.checkCode(code)
+}
+
+// willStart reports whether a service will be started, or may be by an order.
+func (w *world) willStart() bool {
+	_, due := w.m.Deadline()
+	return due || slices.ContainsFunc(w.m.services, func(s service) bool { return s.held })
 }
 
 func (w *world) checkServiceReport(p *process, s *ServiceReport) {
@@ -331,7 +442,7 @@ func (w *world) checkCode(code int) {
 	if len(p.Services) != 1 || !p.Services[0].Essential || len(p.ExitCodes) > 0 || p.OnStopExit >= 0 {
 		return
 	}
-	i := slices.IndexFunc(w.procs, func(p process) bool { return p.service == 0 })
+	i := w.last(0)
 	switch {
 	case w.m.reason == ReasonFailure:
 		if code != exitFailure && code != 126 && code != 127 {

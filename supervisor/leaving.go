@@ -110,34 +110,58 @@ func (m *Machine) killLeaver(i int) {
 
 // cutHooks ends every list under way, because the phase is over. A command
 // that runs is told to leave; one that was told before is killed, and so is
-// any where nothing follows in which it could leave.
-func (m *Machine) cutHooks(last bool) {
+// any where nothing follows in which it could leave. Probes outlive the start.
+func (m *Machine) cutHooks(next Phase) {
+	left := m.sequences[:0:0]
 	for i := range m.sequences {
-		q := &m.sequences[i]
-		if q.try.id == "" {
-			continue
-		}
-		r := &m.report.Hooks[q.try.report]
-		r.Ended, r.Err = m.now, "cut"
-		m.note(Entry{Level: Warn, Message: "hook cut", Hook: r.Name, Took: m.now.Sub(r.Began)})
-		if q.try.asked {
-			m.do(Cancel{q.try.id})
-		}
-		if q.try.pid == 0 {
-			continue
-		}
-		l := leaver{pid: q.try.pid, report: q.try.report}
-		told := !q.try.killAt.IsZero()
-		if !r.Killed {
-			l.killAt = m.now.Add(leavingTime)
-		}
-		m.leaving = append(m.leaving, l)
-		switch {
-		case told || last:
-			m.killLeaver(len(m.leaving) - 1)
-		case !r.Killed:
-			m.tellGroup(l.pid)
+		if q := &m.sequences[i]; next == Run && q.probe() {
+			left = append(left, *q)
+		} else {
+			m.cut(q, next == Done)
 		}
 	}
-	m.sequences = nil
+	m.sequences = left
+}
+
+// cut ends one list under way.
+func (m *Machine) cut(q *sequence, last bool) {
+	if q.try.id == "" {
+		return
+	}
+	r := &m.report.Hooks[q.try.report]
+	if !q.probe() {
+		r.Ended, r.Err = m.now, "cut"
+		m.note(Entry{Level: Warn, Message: "hook cut", Hook: r.Name, Took: m.now.Sub(r.Began)})
+	}
+	if q.try.asked {
+		m.do(Cancel{q.try.id})
+	}
+	if q.try.pid == 0 {
+		return
+	}
+	l := leaver{pid: q.try.pid, report: q.try.report}
+	told := !q.try.killAt.IsZero()
+	if !r.Killed {
+		l.killAt = m.now.Add(leavingTime)
+	}
+	m.leaving = append(m.leaving, l)
+	switch {
+	case told || last:
+		m.killLeaver(len(m.leaving) - 1)
+	case !r.Killed:
+		m.tellGroup(l.pid)
+	}
+}
+
+// cutLists ends the lists of hooks of one service.
+func (m *Machine) cutLists(i int) {
+	left := m.sequences[:0:0]
+	for k := range m.sequences {
+		if q := &m.sequences[k]; q.service != i {
+			left = append(left, *q)
+		} else {
+			m.cut(q, false)
+		}
+	}
+	m.sequences = left
 }

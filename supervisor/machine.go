@@ -36,6 +36,11 @@ type Machine struct {
 	fixed      bool // code is what we exit with
 	interrupts int
 
+	standing Standing
+	waits    []wait // orders that have not been answered
+	watched  bool   // the ports that we listen on are known
+	flushing bool   // an answer is due
+
 	surveyAt   time.Time     // look again; zero is never
 	noticeAt   time.Time     // say who is waited for
 	groups     []int         // groups whose leader has just been reaped
@@ -59,12 +64,45 @@ type stray struct {
 
 // A service is what the machine knows of one service of the plan.
 type service struct {
-	state   State
-	pid     int
-	depth   int  // services below it in the longest chain of dependencies, itself included
-	started bool // its pre-start hooks have begun
-	status  reaper.Status
+	state State
+	pid   int
+	depth int // services below it in the longest chain of dependencies, itself included
+	life
+	stopping
 
+	status    reaper.Status // of its last end
+	completed bool          // its last run ended well
+	tidy      bool          // its post-stop hooks have run since it ended
+	held      bool          // stopped by an order, until another
+	restarts  int           // in all
+	row       int           // one after the other
+	nextAt    time.Time     // it starts again, or its timetable's next run is due
+	due       bool          // its timetable's time has come
+	rest      int           // a group that has to go before it starts again
+	restAt    time.Time     // what is left of that is killed
+}
+
+// A life is what is known of a service from its start to its end.
+type life struct {
+	started   bool      // its pre-start hooks have begun
+	start     uint64    // of a main process that it named itself; 0 is a child of ours
+	heir      int       // the process that it named as its main, to be looked for
+	missed    int       // surveys that did not show such a process
+	readyBy   time.Time // the start has failed
+	failures  int       // of its probe, in a row
+	unhealthy bool
+	watchdog  time.Duration
+	aliveBy   time.Time // the watchdog's time is over
+	reloading bool
+	text      string // STATUS=
+}
+
+// A stopping is what is known of a service that is to stop.
+type stopping struct {
+	toStop  bool // by an order, its health, or its timetable, while the others run
+	again   bool // and is then to be started
+	failed  bool // and has then failed, whatever its code
+	final   bool // and has then ended for good
 	rung    int
 	rungAt  time.Time // the ladder's next signal
 	groupAt time.Time // the shell rule
@@ -72,7 +110,10 @@ type service struct {
 	asShell bool // the next survey applies the shell rule
 }
 
-func (s *service) alive() bool { return s.state >= Ready && s.state < Exited }
+func (s *service) alive() bool { return s.state >= Starting && s.state < Exited }
+
+// process is whom a signal to the service is for.
+func (s *service) process() reaper.Target { return reaper.Process(s.pid, s.start) }
 
 // New returns a machine for the plan, which must not be changed any more.
 func New(p *Plan) *Machine {
@@ -117,6 +158,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 	switch ev := ev.(type) {
 	case Booted:
 		m.began = now
+		m.timetables()
 		m.begin("pre_start", container)
 	case Spawned:
 		m.asked, m.childless = false, false
@@ -140,11 +182,17 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 		m.remarked(ev)
 	case Received:
 		m.received(ev)
+	case Notified:
+		m.notified(ev)
+	case Asked:
+		m.ordered(ev)
 	case Ticked:
 	}
 	m.due()
 	for m.phase != Done && !m.asked && m.advance() {
 	}
+	m.answerWaits()
+	m.announce()
 	return m.out
 }
 
@@ -164,7 +212,10 @@ func (m *Machine) Deadline() (at time.Time, ok bool) {
 	}
 	for i := range m.services {
 		s := &m.services[i]
-		at = earliest(at, s.rungAt, s.groupAt, s.killAt)
+		at = earliest(at, s.rungAt, s.groupAt, s.killAt, s.readyBy, s.aliveBy, s.restAt)
+		if m.phase <= Run && !s.due {
+			at = earliest(at, s.nextAt)
+		}
 	}
 	return at, !at.IsZero() && m.phase != Done
 }
@@ -199,7 +250,11 @@ func (m *Machine) passed(t time.Time) bool { return !t.IsZero() && !m.now.Before
 // enter is the only place that changes the phase: it sets its end and takes
 // its first actions. Whatever is still under way of the last phase is cut.
 func (m *Machine) enter(p Phase) {
-	m.cutHooks(p == Done)
+	m.cutHooks(p)
+	if m.flushing {
+		m.flushing = false
+		m.do(Cancel{flushID})
+	}
 	m.closePhase()
 	m.phase, m.stage, m.began, m.end, m.surveyAt = p, 0, m.now, time.Time{}, time.Time{}
 	switch p {
@@ -225,10 +280,15 @@ func (m *Machine) enter(p Phase) {
 		m.end = m.schedule.Kill
 		m.killLeft()
 		m.look()
+	case Flush:
+		m.end = m.schedule.Kill
+		m.flush()
 	case PostStop:
 		m.end = m.schedule.Done
 		for i := range m.services {
-			m.begin("post_stop", i)
+			if !m.services[i].tidy {
+				m.begin("post_stop", i)
+			}
 		}
 	case Done:
 		m.finish()
@@ -244,6 +304,8 @@ func (m *Machine) advance() bool {
 	switch m.phase {
 	case Start:
 		return m.advanceStart()
+	case Run:
+		return m.advanceServices()
 	case PreStop:
 		return m.advancePreStop()
 	case Stop:
@@ -258,6 +320,7 @@ func (m *Machine) advance() bool {
 func (m *Machine) due() {
 	m.dueHooks()
 	m.dueServices()
+	m.dueLives()
 	if m.passed(m.noticeAt) {
 		m.noticeAt = m.now.Add(noticeEvery)
 		m.notice()
@@ -277,6 +340,8 @@ func (m *Machine) due() {
 	case Terminate:
 		m.enter(Kill)
 	case Kill:
+		m.enter(Flush)
+	case Flush:
 		m.enter(PostStop)
 	case PostStop:
 		m.enter(Done)

@@ -233,6 +233,16 @@ const (
 	Main                    // main alone; the others wait for phase 3
 )
 
+// piped reports whether output of services comes by way of us.
+func (p *Plan) piped() bool {
+	for i := range p.Services {
+		if s := &p.Services[i]; s.Stdout.Mode == Prefix || s.Stderr.Mode == Prefix {
+			return true
+		}
+	}
+	return false
+}
+
 // named reports whether name means service i: it is its own, or that of the
 // service of the file that it belongs to.
 func (p *Plan) named(i int, name string) bool {

@@ -41,9 +41,13 @@ type Reason string
 // The reasons.
 const (
 	ReasonSignal  Reason = "signal"  // asked to stop
+	ReasonRequest Reason = "request" // the same, over the control socket
 	ReasonExit    Reason = "exit"    // an essential service ended by itself
 	ReasonFailure Reason = "failure" // start-up failed
 )
+
+// asked reports whether somebody asked for the stop.
+func (r Reason) asked() bool { return r == ReasonSignal || r == ReasonRequest }
 
 // Milliseconds is a duration that JSON shows as a whole number of milliseconds.
 type Milliseconds time.Duration
@@ -81,9 +85,11 @@ type ServiceReport struct {
 	Killed  bool           `json:"killed"`           // by us
 	OOM     bool           `json:"oom,omitempty"`    // by the kernel, as memory had run out
 	Err     string         `json:"err,omitempty"`    // why it could not be started
+	// Restarts counts the starts but the first; the times are of the last life.
+	Restarts int `json:"restarts,omitempty"`
 }
 
-// A HookReport is one hook's run, all its tries together.
+// A HookReport is one hook's last run, and its tries in all lives of its service.
 type HookReport struct {
 	ID      ID        `json:"id"`
 	Name    string    `json:"name"`
@@ -122,7 +128,9 @@ type Entry struct {
 	Took    time.Duration  `json:"-"` // took_ms in JSON
 	Left    time.Duration  `json:"-"` // left_ms in JSON
 	Strays  int            `json:"strays,omitempty"`
-	Err     string         `json:"err,omitempty"`
+	// Restarts is how often the service was started but the first time.
+	Restarts int    `json:"restarts,omitempty"`
+	Err      string `json:"err,omitempty"`
 }
 
 // entry has Entry's fields without its methods.
@@ -255,7 +263,7 @@ func (r *Report) Summary() string {
 	var b strings.Builder
 	took := r.Ended.Sub(r.Began)
 	switch r.Reason {
-	case ReasonSignal:
+	case ReasonSignal, ReasonRequest:
 		fmt.Fprintf(&b, "stopped in %s", seconds(took))
 		if r.Armed {
 			fmt.Fprintf(&b, " of %s", seconds(time.Duration(r.Grace)))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -73,14 +74,27 @@ func (s *story) run() error {
 // is none.
 func (s *story) settle() {
 	w := s.world
-	for s.record(); w.ask != nil; s.record() {
+	for s.record(); s.unanswered(); s.record() {
 		if ask, ok := w.ask.(Spawn); ok && s.refused[ask.ID] {
 			delete(s.refused, ask.ID)
 			w.refuse(ask.ID, syscall.ENOENT)
 			continue
 		}
-		w.answer()
+		if !w.answer() {
+			w.perform(s.flush(), nil)
+		}
 	}
+}
+
+// unanswered reports whether something is asked that is answered at once: a
+// question, or the flush where the story does not say otherwise.
+func (s *story) unanswered() bool {
+	return s.world.ask != nil || s.flush() >= 0 && !s.slowFlush
+}
+
+// flush is which of the hooks being performed is the flush, or -1.
+func (s *story) flush() int {
+	return slices.IndexFunc(s.world.performing, func(p Perform) bool { return p.ID == flushID })
 }
 
 // record adds the last step to the timeline: entries first, then actions.
@@ -92,10 +106,17 @@ func (s *story) record() {
 	}
 	for _, a := range w.actions {
 		switch a := a.(type) {
-		case Survey: // too many, and seen by what follows
+		case Survey, Watch: // too many, and seen by what follows
+		case Announce:
+			fmt.Fprintf(&s.out, "%s  > announce %v\n", at, a.Standing)
+		case Answer:
+			fmt.Fprintf(&s.out, "%s  > answer %d: %s\n", at, a.Token, either(a.Err, "done"))
 		case Spawn:
 			fmt.Fprintf(&s.out, "%s  > spawn %s\n", at, a.ID)
 		case Perform:
+			if a.ID == flushID && !s.slowFlush {
+				continue
+			}
 			fmt.Fprintf(&s.out, "%s  > perform %s\n", at, a.ID)
 		case Cancel:
 			fmt.Fprintf(&s.out, "%s  > cancel %s\n", at, a.ID)
@@ -131,6 +152,7 @@ func fields(e Entry) string {
 	add("code", fmt.Sprint(e.Code), e.Code != 0)
 	add("took", e.Took.String(), e.Took != 0)
 	add("left", e.Left.String(), e.Left != 0)
+	add("restarts", fmt.Sprint(e.Restarts), e.Restarts != 0)
 	add("strays", fmt.Sprint(e.Strays), e.Strays != 0)
 	add("err", fmt.Sprintf("%q", e.Err), e.Err != "")
 	return b.String()

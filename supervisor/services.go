@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,84 +16,6 @@ const exitFailure = 125
 // shells are the programs that run a trap only when their foreground child
 // has ended, and that ignore TERM when interactive.
 var shells = []string{"sh", "dash", "bash", "ash", "busybox"}
-
-func (m *Machine) spawned(ev Spawned) {
-	if q := m.hookOf(ev.ID); q != nil {
-		m.hookSpawned(q, ev.PID)
-		return
-	}
-	i := m.index(string(ev.ID))
-	s := &m.services[i]
-	s.state, s.pid = Ready, ev.PID
-	r := &m.report.Services[i]
-	r.PID, r.State, r.Started = ev.PID, Ready, m.now
-	m.note(Entry{Level: Debug, Message: "started", Service: r.Name, PID: ev.PID})
-	for _, sig := range m.kept {
-		m.forward(sig)
-	}
-	m.kept = nil
-	m.begin("post_start", i)
-}
-
-func (m *Machine) notSpawned(ev NotSpawned) {
-	if q := m.hookOf(ev.ID); q != nil {
-		m.endHook(q, ev.Err)
-		return
-	}
-	i := m.index(string(ev.ID))
-	m.services[i].state = Exited
-	r := &m.report.Services[i]
-	r.State, r.Ended, r.Err = Exited, m.now, ev.Err.Error()
-	r.Code = exitFailure
-	var start *reaper.StartError
-	if errors.As(ev.Err, &start) {
-		r.Code = m.plan.StartCodes.of(start)
-	}
-	m.fail(r.Code, ev.Err.Error())
-}
-
-// advanceStart runs the container's pre-start hooks, then each service's own
-// and the service, in the order of dependencies, then the post-start hooks.
-func (m *Machine) advanceStart() bool {
-	if m.busy(container) {
-		return false
-	}
-	if m.stage == 1 {
-		m.enter(Run)
-		return true
-	}
-	up := true
-	for i := range m.services {
-		s := &m.services[i]
-		if s.state == Waiting && m.mayStart(i) {
-			if !s.started {
-				s.started = true
-				m.begin("pre_start", i)
-				return true
-			}
-			if !m.busy(i) {
-				s.state = Spawning
-				m.ask(Spawn{ID(m.plan.Services[i].Name)})
-				return true
-			}
-		}
-		up = up && s.state > Spawning && !m.busy(i)
-	}
-	if up {
-		m.stage = 1
-		m.begin("post_start", container)
-	}
-	return up
-}
-
-func (m *Machine) mayStart(i int) bool {
-	for j := range m.services {
-		if m.plan.dependsOn(i, j) && m.services[j].state < Ready {
-			return false
-		}
-	}
-	return true
-}
 
 func (m *Machine) anyAlive() bool {
 	return slices.ContainsFunc(m.services, func(s service) bool { return s.alive() })
@@ -130,34 +51,6 @@ func (m *Machine) mayHaveKilled(pid int) bool {
 	return m.phase >= Stop
 }
 
-// ended takes the death of a service.
-func (m *Machine) ended(i int, status reaper.Status, oom bool) {
-	s, p, r := &m.services[i], &m.plan.Services[i], &m.report.Services[i]
-	killed, own := s.state == Killed && status.Signal() == signals.KILL, m.reason == ""
-	*s = service{state: Exited, pid: s.pid, depth: s.depth, started: s.started, status: status}
-	r.State, r.Ended, r.Code, r.Killed, r.OOM = Exited, m.now, status.Shell(), killed, oom
-	took := m.now.Sub(r.Started)
-	if !r.Told.IsZero() {
-		took = m.now.Sub(r.Told)
-	}
-	level := quiet(own)
-	if oom {
-		level = Warn
-	}
-	m.note(Entry{Level: level, Message: describe(status, killed, oom), Service: p.Name, PID: s.pid, Code: r.Code, Took: took})
-	switch {
-	case m.phase >= PreStop:
-		if m.phase == Stop && p.KillMode != Main {
-			m.groups = append(m.groups, s.pid)
-			m.look()
-		}
-	case p.Essential:
-		m.endsItself(i)
-	case !m.anyAlive() && !slices.ContainsFunc(m.services, func(s service) bool { return s.state < Ready }):
-		m.endsItself(container)
-	}
-}
-
 // quiet is Debug for what nobody needs to read.
 func quiet(q bool) Level {
 	if q {
@@ -181,7 +74,7 @@ func describe(status reaper.Status, killed, oom bool) string {
 // advanceStop tells the services whose dependents have gone.
 func (m *Machine) advanceStop() bool {
 	for i := range m.services {
-		if m.services[i].state == Ready && !m.hasDependents(i) {
+		if s := &m.services[i]; (s.state == Starting || s.state == Ready) && !m.hasDependents(i) {
 			m.tell(i)
 			return true
 		}
@@ -235,7 +128,7 @@ func (m *Machine) say(i int) {
 // depends on them could not be got rid of.
 func (m *Machine) tellLeft() {
 	for i := range m.services {
-		if m.services[i].state == Ready {
+		if s := &m.services[i]; s.state == Starting || s.state == Ready {
 			m.say(i)
 		}
 	}
@@ -265,8 +158,8 @@ func (m *Machine) rung(i int) {
 		}
 	}
 	s.rung++
-	to := reaper.Process(s.pid, 0)
-	if p.KillMode == Group {
+	to := s.process()
+	if p.KillMode == Group && s.start == 0 {
 		to = reaper.Group(s.pid)
 		m.toldGroups = append(m.toldGroups, s.pid) // each caller looks who is in it
 	}
@@ -280,6 +173,9 @@ func (m *Machine) stopSignal(i int) signals.Signal {
 	if ladder := m.plan.Services[i].StopSignal; len(ladder) > 0 {
 		return ladder[0].Signal
 	}
+	if to := m.plan.Services[i].Signals[m.signal]; to != 0 {
+		return to
+	}
 	if m.signal != 0 {
 		if to, ok := m.plan.Rewrites.Apply(m.signal); ok && (to != m.signal || m.plan.AsReceived) {
 			return to
@@ -291,8 +187,8 @@ func (m *Machine) stopSignal(i int) signals.Signal {
 func (m *Machine) kill(i int) {
 	s, p := &m.services[i], &m.plan.Services[i]
 	s.state, s.killAt, s.rungAt, s.groupAt = Killed, time.Time{}, time.Time{}, time.Time{}
-	to := reaper.Process(s.pid, 0)
-	if p.KillMode == Group {
+	to := s.process()
+	if p.KillMode == Group && s.start == 0 {
 		to = reaper.Group(s.pid)
 	}
 	m.report.Services[i].State, m.report.Services[i].Killed = Killed, true

@@ -40,15 +40,36 @@ type ServiceStatus struct {
 // Snapshot is how things are as of the last Step.
 func (m *Machine) Snapshot() Snapshot {
 	s := Snapshot{
-		Phase: m.phase, Reason: m.reason, At: m.now, Deadline: m.schedule.Done, Reaped: m.report.Reaped,
+		Phase: m.phase, Standing: m.standing, Reason: m.reason, At: m.now, Deadline: m.schedule.Done, Reaped: m.report.Reaped,
 		Services: make([]ServiceStatus, 0, len(m.services)), Hooks: slices.Clone(m.report.Hooks),
 	}
 	for i := range m.services {
 		r := &m.report.Services[i]
-		s.Services = append(s.Services, ServiceStatus{
-			Name: r.Name, State: m.services[i].state, PID: r.PID, Started: r.Started, Ended: r.Ended,
-			Ready: m.services[i].state == Ready, Code: r.Code, Killed: r.Killed, OOM: r.OOM, Status: r.Err,
-		})
+		v := &m.services[i]
+		if m.plan.Services[i].Spare && r.PID == 0 {
+			continue
+		}
+		status := ServiceStatus{
+			Name: r.Name, State: v.state, PID: v.pid, Started: r.Started, Ended: r.Ended, Restarts: v.restarts,
+			Ready: v.state == Ready && !v.unhealthy, Unhealthy: v.unhealthy, Held: v.held,
+			Code: r.Code, Killed: r.Killed, OOM: r.OOM, Status: v.text,
+		}
+		if v.reloading && v.text == "" {
+			status.Status = "reloading"
+		}
+		if r.Err != "" {
+			status.Status = r.Err
+		}
+		if !v.alive() {
+			status.PID = 0
+		}
+		if m.phase <= Run && !v.held && (v.state == Backoff || m.plan.Services[i].Timetable != nil) {
+			status.Next = v.nextAt
+		}
+		if !r.Told.IsZero() && !r.Ended.IsZero() {
+			status.StopTook = Milliseconds(r.Ended.Sub(r.Told))
+		}
+		s.Services = append(s.Services, status)
 	}
 	return s
 }

@@ -45,7 +45,8 @@ func (m *Machine) received(r Received) {
 	}
 	switch {
 	case m.reason == "":
-		m.requestStop(r)
+		m.report.By = r.By
+		m.requestStop(r.Signal, r.PID)
 	case m.plan.AsReceived && m.phase == Stop && len(m.services) == 1 && len(m.plan.Services[0].StopSignal) == 0:
 		m.forward(r.Signal)
 	case m.interrupts == 2 && m.phase != Kill:
@@ -70,40 +71,53 @@ func (m *Machine) left() time.Duration {
 	return max(m.schedule.Done.Sub(m.now), 0)
 }
 
-// forward passes a signal on to the only service. With several services none
-// is told, until they can name the signals they want.
+// forward passes a signal on: to the only service, or with several to those that
+// name it.
 func (m *Machine) forward(sig signals.Signal) {
-	to, ok := m.plan.Rewrites.Apply(sig)
-	if !ok || len(m.services) != 1 || !m.services[0].alive() {
-		return
+	for i := range m.services {
+		s, p := &m.services[i], &m.plan.Services[i]
+		to, ok := p.Signals[sig]
+		if !ok && len(m.services) == 1 {
+			to, ok = m.plan.Rewrites.Apply(sig)
+		}
+		if !ok || to == 0 || !s.alive() {
+			continue
+		}
+		frozen := signals.SetOf(signals.TSTP, signals.TTIN, signals.TTOU) // would stop a process that has no handler
+		send := Send{To: s.process(), Signal: to, IfCaught: frozen.Has(to) && !m.plan.SuspendOn.Has(sig)}
+		if p.KillMode == Group && !send.IfCaught && s.start == 0 {
+			send.To = reaper.Group(s.pid)
+		}
+		m.do(send)
+		m.note(Entry{Level: Debug, Message: "forwarded", Service: p.Name, Signal: to})
 	}
-	frozen := signals.SetOf(signals.TSTP, signals.TTIN, signals.TTOU) // would stop a process that has no handler
-	send := Send{To: reaper.Process(m.services[0].pid, 0), Signal: to, IfCaught: frozen.Has(to) && !m.plan.SuspendOn.Has(sig)}
-	if m.plan.Services[0].KillMode == Group && !send.IfCaught {
-		send.To = reaper.Group(m.services[0].pid)
-	}
-	m.do(send)
-	m.note(Entry{Level: Debug, Message: "forwarded", Service: m.plan.Services[0].Name, Signal: to})
 }
 
-// requestStop begins the stop that somebody asked for.
-func (m *Machine) requestStop(r Received) {
-	m.requested, m.signal, m.from, m.report.By = true, r.Signal, r.PID, r.By
-	m.stop(ReasonSignal)
+// requestStop begins the stop that somebody asked for, by a signal or, with
+// none, by an order.
+func (m *Machine) requestStop(sig signals.Signal, from int32) {
+	m.requested, m.signal, m.from = true, sig, from
+	reason := ReasonSignal
+	if sig == 0 {
+		reason, sig = ReasonRequest, signals.TERM
+	}
+	early := !m.anyAlive() && (m.phase == Start || m.plan.Pause)
+	m.stop(reason)
 	grace := fmt.Sprintf("grace period %v (%s)", m.plan.Budget.Grace, m.plan.Budget.Source)
 	if !m.plan.Budget.Armed {
 		grace = fmt.Sprintf("grace period not set, assuming %v for hooks (%s)", m.plan.Budget.Grace, m.plan.Budget.Source)
 	}
-	m.note(Entry{Message: "stopping, " + grace, Signal: r.Signal, From: r.PID})
+	m.note(Entry{Message: "stopping, " + grace, Signal: m.signal, From: from})
 	if m.plan.Budget.Armed {
 		m.do(Arm{m.schedule.Done.Add(m.schedule.Margin / 2)})
 	}
-	if m.anyAlive() {
+	if !early {
+		m.watch()
 		m.enter(PreStop)
 		return
 	}
 	if m.fixed = true; !m.plan.Pause {
-		m.code = 128 + int(r.Signal)
+		m.code = 128 + int(sig)
 	}
 	m.enter(Terminate)
 }
@@ -112,7 +126,7 @@ func (m *Machine) requestStop(r Received) {
 // last service of all.
 func (m *Machine) endsItself(i int) {
 	if i >= 0 {
-		m.code = m.services[i].status.Shell()
+		m.code = m.report.Services[i].Code
 	}
 	m.fixed = true
 	m.stop(ReasonExit)
@@ -132,6 +146,43 @@ func (m *Machine) stop(reason Reason) {
 	m.schedule = m.plan.Budget.Schedule(m.now)
 	m.noticeAt = m.now.Add(noticeEvery)
 	m.report.Reason, m.report.Signal, m.report.From, m.report.Began = reason, m.signal, m.from, m.now
+	for i := range m.services {
+		s := &m.services[i]
+		s.readyBy, s.aliveBy, s.restAt, s.rest = time.Time{}, time.Time{}, time.Time{}, 0
+		if m.plan.Budget.Armed && s.state == Stopping {
+			s.killAt = earliest(s.killAt, m.schedule.Services)
+		}
+	}
+}
+
+// watch notes the ports that we listen on, while there are listeners: what has
+// been sent by way of them is flushed at the end.
+func (m *Machine) watch() {
+	if m.watched = !m.plan.LeaveStrays; m.watched {
+		m.do(Watch{})
+	}
+}
+
+// flushID names the Perform that waits until what the dead have sent and
+// written has got out.
+const flushID ID = "flush"
+
+func (m *Machine) flush() {
+	if (m.watched || m.plan.piped()) && !m.passed(m.end) {
+		m.flushing = true
+		m.do(Perform{ID: flushID, By: m.end})
+	} else {
+		m.enter(PostStop)
+	}
+}
+
+// flushed takes that nothing is on its way any more, or what still is.
+func (m *Machine) flushed(err error) {
+	m.flushing = false
+	if err != nil {
+		m.note(Entry{Level: Warn, Message: "not everything got out", Err: err.Error()})
+	}
+	m.enter(PostStop)
 }
 
 // hurry skips the hooks.
@@ -153,6 +204,8 @@ func (m *Machine) killAll() {
 	switch {
 	case m.phase < Kill:
 		m.enter(Kill)
+	case m.phase == Flush:
+		m.enter(PostStop)
 	case m.phase == PostStop:
 		m.enter(Done)
 	}
@@ -166,7 +219,8 @@ func (m *Machine) advancePreStop() bool {
 	if m.stage == 0 {
 		m.stage = 1
 		for i := range m.services {
-			if m.services[i].pid != 0 {
+			s := &m.services[i]
+			if (s.alive() || s.pid != 0 && !m.report.Services[i].Ended.Before(m.report.Began)) && !s.toStop {
 				m.begin("pre_stop", i)
 			}
 		}
@@ -195,7 +249,7 @@ func (m *Machine) advancePostStop() bool {
 func (m *Machine) lateSchedule() {
 	var late time.Duration
 	switch {
-	case m.reason != ReasonSignal && !m.requested:
+	case !m.requested:
 		late = m.now.Add(m.straggler()).Sub(m.schedule.Everyone)
 	case !m.plan.Budget.Armed:
 		late = max(m.now.Sub(m.schedule.Services), m.now.Add(m.straggler()).Sub(m.schedule.Everyone), 0)
@@ -235,7 +289,7 @@ func (m *Machine) clipSchedule() {
 		}
 	case Terminate:
 		m.end = s.Everyone
-	case Kill:
+	case Kill, Flush:
 		m.end = s.Kill
 	case PostStop:
 		m.end = s.Done
@@ -252,10 +306,10 @@ func (m *Machine) exitCode() int {
 	code := func(i int) int {
 		s := &m.services[i]
 		switch {
-		case s.state == Exited && s.pid != 0:
-			return s.status.Shell()
-		case s.pid != 0:
+		case s.alive():
 			return 128 + int(signals.KILL) // killed, and not seen to go
+		case s.pid != 0:
+			return s.status.Shell()
 		}
 		return 0
 	}
@@ -284,10 +338,12 @@ func (m *Machine) finish() {
 	if to, ok := m.plan.ExitCodes[code]; ok {
 		code = to
 	}
-	if m.requested && m.reason == ReasonSignal && m.plan.OnStopExit >= 0 {
+	if m.reason.asked() && m.plan.OnStopExit >= 0 {
 		code = m.plan.OnStopExit
 	}
 	m.report.Code, m.report.Ended = code, m.now
 	m.note(Entry{Level: quiet(m.uneventful()), Message: m.report.Summary(), Code: code, Took: m.now.Sub(m.report.Began)})
+	m.answerWaits()
+	m.announce()
 	m.do(Finish{code})
 }

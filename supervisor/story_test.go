@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +23,11 @@ const separator = "----\n"
 //	pid1 no, proc no, console  we are not PID 1; there is no /proc; a terminal
 //	stop_on TERM INT           the default
 //	rewrite TERM:QUIT …
-//	service NAME [after=A,B] [stop=QUIT:15s,TERM] [grace=3s] [mode=group|main] [optional]
+//	service NAME [after=A,B:healthy,C:completed] [stop=QUIT:15s,TERM] [grace=3s] [mode=group|main] [optional]
+//	             [oneshot] [restart=always|on-failure[:N]] [delay=500ms:30s] [health=notify|probe] [period=5s]
+//	             [retries=2] [watchdog=3s] [unhealthy=restart|stop] [within=30s] [signals=HUP,USR1:USR2]
+//	             [every=1m] [overlap=allow|replace] [of=NAME] [spare] [ok=7]
+//	flush slow                 the flush is not over at once
 //	pre_stop [SERVICE:]ACTION [timeout=2s] [interval=1s] [failure=abort|continue]
 //	                           also pre_start, post_start, post_stop; ACTION is
 //	                           sleep:3s, signal:USR1, or the name of a command
@@ -38,17 +43,22 @@ const separator = "----\n"
 //	1s freeze WHO              it is stopped (SIGSTOP)
 //	1s stuck WHO               not even KILL ends it
 //	0s refuse ID [ENOENT]      its next Spawn fails
+//	1s performed ID [ERR]      a hook or probe that is performed answers; flush too
+//	1s notify WHO ready|reloading|trigger|alive|main=50|extend=5s|status=TEXT
+//	1s order TOKEN start|stop|restart|signal|reload|status|halt|pre-stop [NAME] [SIGNAL]
 //
 // Who was sent KILL ends a millisecond later; all others are deaf. Services and
 // hooks get the numbers 10, 11, … as they start.
 type story struct {
-	plan    Plan
-	until   time.Duration
-	events  []event
-	world   *world
-	stuck   map[int]bool
-	refused map[ID]bool
-	out     strings.Builder
+	plan   Plan
+	until  time.Duration
+	events []event
+	world  *world
+	stuck  map[int]bool
+
+	slowFlush bool
+	refused   map[ID]bool
+	out       strings.Builder
 }
 
 type event struct {
@@ -117,6 +127,8 @@ func (s *story) setting(words []string) (err error) {
 		p.StopOn, err = setOf(words[1:])
 	case "rewrite":
 		p.Rewrites, err = signals.ParseRewrites(words[1:]...)
+	case "flush":
+		s.slowFlush = true
 	case "service":
 		return s.service(words[1], words[2:])
 	default:
@@ -143,7 +155,8 @@ func (s *story) service(name string, words []string) (err error) {
 		switch k {
 		case "after":
 			for _, on := range strings.Split(value, ",") {
-				v.DependsOn = append(v.DependsOn, Dependency{On: on})
+				on, until, _ := strings.Cut(on, ":")
+				v.DependsOn = append(v.DependsOn, Dependency{on, map[string]Condition{"healthy": Healthy, "completed": Completed}[until]})
 			}
 		case "optional":
 			v.Essential = false
@@ -160,7 +173,7 @@ func (s *story) service(name string, words []string) (err error) {
 				v.StopSignal = append(v.StopSignal, rung)
 			}
 		default:
-			err = fmt.Errorf("unknown word %q", w)
+			err = s.managed(&v, k, value)
 		}
 		if err != nil {
 			return err
@@ -168,6 +181,72 @@ func (s *story) service(name string, words []string) (err error) {
 	}
 	s.plan.Services = append(s.plan.Services, v)
 	return nil
+}
+
+// managed reads what only a service of several has.
+func (s *story) managed(v *Service, k, value string) (err error) {
+	first, second, _ := strings.Cut(value, ":")
+	switch k {
+	case "oneshot":
+		v.Oneshot = true
+	case "spare":
+		v.Spare = true
+	case "of":
+		v.Of = value
+	case "ok":
+		var code int
+		_, err = fmt.Sscan(value, &code)
+		v.SuccessExitCodes = []int{code}
+	case "restart":
+		v.Restart.When = map[string]RestartWhen{"always": Always, "on-failure": OnFailure}[first]
+		_, _ = fmt.Sscan(second, &v.Restart.Max)
+	case "delay":
+		if v.Restart.Delay, err = time.ParseDuration(first); err == nil {
+			v.Restart.MaxDelay, err = time.ParseDuration(second)
+		}
+	case "health":
+		v.Health = &Health{Notify: value == "notify"}
+		if !v.Health.Notify {
+			h := remote(v.Name + "'s probe")
+			v.Health.Probe = &h
+		}
+	case "retries":
+		_, err = fmt.Sscan(value, &v.Health.Retries)
+	case "period":
+		v.Health.StartPeriod, err = time.ParseDuration(value)
+	case "watchdog":
+		v.Health.Watchdog, err = time.ParseDuration(value)
+	case "unhealthy":
+		v.Health.OnUnhealthy = map[string]OnUnhealthy{"restart": RestartUnhealthy, "stop": StopUnhealthy}[value]
+	case "within":
+		v.StartTimeout, err = time.ParseDuration(value)
+	case "every":
+		var every time.Duration
+		every, err = time.ParseDuration(value)
+		v.Timetable = hourly(every)
+	case "overlap":
+		v.Overlap = map[string]Overlap{"allow": Allow, "replace": Replace}[value]
+	case "signals":
+		v.Signals = map[signals.Signal]signals.Signal{}
+		for _, pair := range strings.Split(value, ",") {
+			from, to, _ := strings.Cut(pair, ":")
+			sig, _ := signals.Parse(from)
+			if v.Signals[sig], err = signals.Parse(either(to, from)); to == "drop" {
+				v.Signals[sig], err = 0, nil
+			}
+		}
+	default:
+		err = fmt.Errorf("unknown word %q", k)
+	}
+	return err
+}
+
+// An hourly timetable has runs at whole multiples of itself since the epoch of
+// the tests.
+type hourly time.Duration
+
+func (h hourly) Next(after time.Time) time.Time {
+	return epoch.Add((after.Sub(epoch)/time.Duration(h) + 1) * time.Duration(h))
 }
 
 func (s *story) hook(words []string) error {
@@ -231,8 +310,15 @@ func (s *story) happen(words []string) error {
 		s.refused[ID(words[1])] = true
 		return nil
 	}
-	if words[0] == "stray" {
+	switch words[0] {
+	case "stray":
 		return s.stray(words[1:])
+	case "performed":
+		return s.performed(words[1], strings.Join(words[2:], " "))
+	case "order":
+		return s.order(words[1:])
+	case "notify":
+		return s.notify(words[1], words[2:])
 	}
 	pid, err := s.who(words[1])
 	if err != nil {
@@ -265,6 +351,66 @@ func (s *story) happen(words []string) error {
 		return fmt.Errorf("unknown event %q", words[0])
 	}
 	return nil
+}
+
+func (s *story) performed(id, err string) error {
+	n := slices.IndexFunc(s.world.performing, func(p Perform) bool { return string(p.ID) == id })
+	if n < 0 {
+		return fmt.Errorf("%q is not being performed", id)
+	}
+	if err != "" {
+		s.world.perform(n, errors.New(err))
+	} else {
+		s.world.perform(n, nil)
+	}
+	return nil
+}
+
+func (s *story) order(words []string) (err error) {
+	a := Asked{By: "pid 99 (exeunt)"}
+	if _, err = fmt.Sscan(words[0], &a.Token); err != nil {
+		return err
+	}
+	names := []string{"status", "start", "stop", "restart", "signal", "reload", "halt", "pre-stop"}
+	i := slices.Index(names, words[1])
+	if i < 0 {
+		return fmt.Errorf("unknown order %q", words[1])
+	}
+	if a.Order = Order(i); len(words) > 2 {
+		a.Service = words[2]
+	}
+	if len(words) > 3 {
+		a.Signal, err = signals.Parse(words[3])
+	}
+	s.world.step(a)
+	return err
+}
+
+func (s *story) notify(who string, words []string) (err error) {
+	ev := Notified{ID: ID(who)}
+	for _, w := range words {
+		k, value, _ := strings.Cut(w, "=")
+		switch k {
+		case "ready":
+			ev.Ready = true
+		case "reloading":
+			ev.Reloading = true
+		case "trigger":
+			ev.Failed = true
+		case "alive":
+			ev.Alive = true
+		case "main":
+			_, err = fmt.Sscan(value, &ev.MainPID)
+		case "extend":
+			ev.Extend, err = time.ParseDuration(value)
+		case "status":
+			ev.Status, ev.HasStatus = value, true
+		default:
+			err = fmt.Errorf("unknown word %q", w)
+		}
+	}
+	s.world.step(ev)
+	return err
 }
 
 // end is a death that is told of at once.

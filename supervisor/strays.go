@@ -37,6 +37,7 @@ func (m *Machine) surveyed(ev Surveyed) {
 			m.alive = append(m.alive, p)
 		}
 	}
+	m.succeed()
 	m.shellRule()
 	m.collect()
 	told := make(map[stray]int, len(m.alive))
@@ -45,10 +46,12 @@ func (m *Machine) surveyed(ev Surveyed) {
 	}
 	m.told, m.groups, m.toldGroups = told, nil, nil
 	m.forgetRemnants()
+	m.rests()
+	m.missing()
 	switch {
 	case m.phase != Terminate && m.phase != Kill:
 	case len(m.alive) == 0 && !m.deathDue(ev.Strays):
-		m.enter(PostStop)
+		m.enter(Flush)
 	default:
 		if m.phase == Kill && m.plan.PID1 && len(m.alive) > 0 {
 			m.do(Send{To: reaper.Everyone(), Signal: signals.KILL})
@@ -90,7 +93,7 @@ func (m *Machine) meet(p reaper.Stray, told map[stray]int) {
 		if p.Stopped {
 			m.do(Send{To: to, Signal: signals.CONT})
 		}
-	case m.phase == Terminate || m.phase == Stop && slices.Contains(m.groups, p.Group):
+	case m.phase == Terminate || m.phase <= Stop && (slices.Contains(m.groups, p.Group) || m.hasRest(p.Group)):
 		told[key] = m.tellStray(p)
 	}
 }
@@ -194,7 +197,7 @@ func (m *Machine) shellRule() {
 		}
 		s.asShell = false
 		j := slices.IndexFunc(m.alive, func(p reaper.Stray) bool { return p.PID == s.pid })
-		if j < 0 || !slices.Contains(shells, m.alive[j].Name) || m.phase != Stop || s.state != Stopping {
+		if j < 0 || !slices.Contains(shells, m.alive[j].Name) || m.phase > Stop || s.state != Stopping {
 			continue
 		}
 		m.groups = append(m.groups, s.pid)
@@ -207,15 +210,16 @@ func (m *Machine) shellRule() {
 // and gone when we have no children left.
 func (m *Machine) surveyedBlind() {
 	for i := range m.services {
-		if s := &m.services[i]; m.phase == Stop && s.state == Stopping {
-			m.do(Send{To: reaper.Process(s.pid, 0), Signal: signals.CONT}) // it may be stopped
+		s := &m.services[i]
+		if s.rest, s.restAt = 0, (time.Time{}); m.phase <= Stop && s.state == Stopping {
+			m.do(Send{To: s.process(), Signal: signals.CONT}) // it may be stopped
 		}
 	}
 	if m.phase != Terminate && m.phase != Kill {
 		return
 	}
 	if m.childless {
-		m.enter(PostStop)
+		m.enter(Flush)
 		return
 	}
 	if !m.plan.PID1 {

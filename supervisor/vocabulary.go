@@ -134,6 +134,7 @@ func (Ticked) event()     {}
 type Notice struct {
 	Ready, Reloading, Stopping bool
 	Status                     string        // STATUS=, printable
+	HasStatus                  bool          // it may be empty
 	MainPID                    int           // MAINPID=: one of our descendants
 	Alive                      bool          // WATCHDOG=1
 	Failed                     bool          // WATCHDOG=trigger
@@ -209,6 +210,10 @@ func (Answer) action()   {}
 func (Announce) action() {}
 func (Watch) action()    {}
 func (Finish) action()   {}
+
+var orderNames = [...]string{"status", "start", "stop", "restart", "signal", "reload", "stop of everything", "pre-stop"}
+
+func (o Order) String() string { return orderNames[o] }
 
 // A Standing is what others are told of the run as a whole.
 type Standing uint8

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -40,6 +41,7 @@ type process struct {
 	// killedWithGroup: as one of the group of a hook or service.
 	killedWithGroup bool
 	seen            bool // by a survey of the Terminate phase
+	seenBefore      bool // by any survey
 }
 
 // A world is a machine, the processes it rules, and what must hold of them. It
@@ -66,6 +68,9 @@ type world struct {
 	ints     int       // INT received
 	termAt   time.Time // Terminate began
 	finished int
+	orders   map[int]Asked // that were given
+	answered map[int]bool
+	standing Standing
 	code     int
 	refused  bool // a service could not be started
 	broken   []string
@@ -96,12 +101,23 @@ func (w *world) step(ev Event) {
 		case Survey:
 			w.question(a)
 		case Perform:
-			w.checkSpawn(a.ID)
+			if a.ID != flushID {
+				w.checkSpawn(a.ID)
+			} else if w.m.phase != Flush {
+				w.breach("flushed")
+			}
 			w.performing = append(w.performing, a)
 		case Cancel:
 			w.cancel(a.ID)
 		case Send:
 			w.send(a)
+		case Answer:
+			w.checkAnswer(a)
+		case Announce:
+			if a.Standing == w.standing || w.standing == Falling {
+				w.breach("announced %v after %v", a.Standing, w.standing)
+			}
+			w.standing = a.Standing
 		case Finish:
 			w.finish(a.Code)
 		}
@@ -147,7 +163,7 @@ func (w *world) survey() {
 		if !p.alive {
 			continue
 		}
-		p.seen = p.seen || w.m.phase == Terminate
+		p.seen, p.seenBefore = p.seen || w.m.phase == Terminate, true
 		list = append(list, reaper.Stray{PID: p.pid, Parent: 1, Group: p.group, Session: p.group, Start: uint64(p.pid), Name: p.name,
 			Stopped: p.stopped, Terminal: p.terminal, Caught: p.caught, Ignored: p.ignored, OutOfReach: p.outOfReach})
 	}
@@ -163,6 +179,16 @@ func (w *world) tick(at time.Time) {
 
 func (w *world) receive(sig signals.Signal, from, code int32) {
 	w.step(Received{Received: signals.Received{Signal: sig, PID: from, Code: code}})
+}
+
+// order gives an order.
+func (w *world) order(a Asked) {
+	w.orders = maps.Clone(w.orders)
+	if w.orders == nil {
+		w.orders = map[int]Asked{}
+	}
+	w.orders[a.Token] = a
+	w.step(a)
 }
 
 // find is the process that has this number and has not been collected.
@@ -253,10 +279,10 @@ func (w *world) send(a Send) {
 			p.killed = true
 		case a.Signal == signals.CONT:
 			p.stopped = false
-		case w.stopAt.IsZero() && p.service >= 0 && !w.m.plan.StopOn.Has(a.Signal):
-			// forwarded
 		case a.Signal == signals.USR1 || a.Signal == signals.USR2:
 			// forwarded, or a hook's
+		case w.stopAt.IsZero() && p.service >= 0 && !w.m.plan.StopOn.Has(a.Signal):
+			// forwarded, or a reload
 		case a.Signal == signals.HUP:
 			if !p.terminal || p.told == 0 {
 				w.breach("HUP to %q, which is no interactive shell that was told", p.name)
