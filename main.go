@@ -88,6 +88,12 @@ func start(args, env []string, received <-chan signals.Received) (code int) {
 		return 0
 	case config.Probe:
 		return probe(inv, received)
+	case config.Check:
+		say(1, inv.Text)
+		for _, line := range inv.Unfit {
+			complain(errors.New(line))
+		}
+		return min(len(inv.Unfit), 1)
 	case config.Copy:
 		if err := platform.Copy(inv.Dest); err != nil {
 			return fail(err)
@@ -111,6 +117,7 @@ func parse(args, env []string, host config.Host) (*config.Invocation, error) {
 	if personality, ok := compat.Named(os.Args[0]); ok {
 		return personality.Parse(args, env, host)
 	}
+	host.Config = config.DefaultFile
 	return config.Parse(args, env, host)
 }
 
@@ -188,8 +195,14 @@ func newLog(inv *config.Invocation) *output.Log {
 	return output.New(stderr, console, color, inv.Level)
 }
 
-// fail says in one line why nothing was started.
+// fail says why nothing was started, a line for each reason.
 func fail(err error) int {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range all.Unwrap() {
+			complain(err)
+		}
+		return failure
+	}
 	complain(err)
 	return failure
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"exeunt/hooks"
-	"exeunt/reaper"
 	"exeunt/signals"
 	"exeunt/supervisor"
 )
@@ -22,6 +21,7 @@ type Verb string
 const (
 	Run      Verb = "run"      // run the program
 	Rehearse Verb = "rehearse" // start it, stop it, show what happened
+	Check    Verb = "check"    // say what would be done, and whether it fits
 	Probe    Verb = "probe"    // try a hook once
 	Copy     Verb = "copy"     // put our own binary somewhere
 	Version  Verb = "version"
@@ -37,6 +37,9 @@ const (
 	preStop Verb = "prestop"
 )
 
+// DefaultFile is read where no file is named, if there is one.
+const DefaultFile = "/etc/exeunt.yaml"
+
 // A Host is what the caller has found out about where we run.
 type Host struct {
 	PID1     bool          // we are PID 1 of our namespace
@@ -47,16 +50,21 @@ type Host struct {
 	// ours; empty means that Grace is its default, a guess.
 	GraceVariable string
 	Ignored       signals.Set // signals that we were given ignored
+	// Config is the file that is read where none is named, if there is one;
+	// empty looks for none.
+	Config string
 }
 
 // An Invocation is one command line, read and found to be good.
 type Invocation struct {
 	Verb Verb
-	Text string // what Help prints
+	Text string // what Help and Check print
 
-	Plan     *supervisor.Plan // for Run and Rehearse
+	Unfit []string // Check: why it is not all right, a line each
+
+	Plan     *supervisor.Plan // for Run, Rehearse and Check
 	Env      []string         // what hooks get: ours, less our variables
-	Warnings []string         // what will be shortened, as it can't fit the grace period
+	Warnings []string         // what can't be as it was asked for, a line each
 
 	Log    string           // "auto", "json" or "console"
 	Level  supervisor.Level // of the least line that is shown
@@ -92,44 +100,73 @@ func (h Host) stopOn() signals.Set {
 	return defaultStop
 }
 
-// Parse reads the arguments, without our own name, and the environment, whose
-// entries named EXEUNT_… are flags in another form and are kept from the app.
-// A flag goes before its variable. An error is one line that names the flag or
-// variable at fault and what it could have been.
+// Parse reads the arguments, without our own name, the environment, whose
+// entries named EXEUNT_… are flags in another form and are kept from the app,
+// and the file. A flag goes before its variable, that before the file. An error
+// is one line that names the flag or variable at fault and what it could have
+// been; that of a file has an Unwrap of one error for each line that is wrong.
 func Parse(args, env []string, host Host) (*Invocation, error) {
 	line := split(args)
-	if line.verb == Version {
+	inv, err := line.parse(env, host)
+	if err != nil && line.verb == Check {
+		return &Invocation{Verb: Check, Unfit: linesOf(err)}, nil
+	}
+	return inv, err
+}
+
+// linesOf are the lines of an error.
+func linesOf(err error) (lines []string) {
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []string{err.Error()}
+	}
+	for _, err := range several.Unwrap() {
+		lines = append(lines, err.Error())
+	}
+	return lines
+}
+
+func (l line) parse(env []string, host Host) (*Invocation, error) {
+	if l.verb == Version {
 		return &Invocation{Verb: Version}, nil
 	}
 	ours, rest := partition(env)
-	f := quick(line.flags, ours)
-	if f == nil || line.verb == Help {
+	f := quick(l.flags, ours)
+	if f == nil || l.verb == Help {
 		p := newParser()
-		if line.verb != Help {
-			if err := p.parse(line.flags, ours); err != nil {
+		if l.verb != Help {
+			if err := p.parse(l.flags, ours); err != nil {
 				return nil, err
 			}
 		}
-		if line.verb == Help || p.flags.Help {
+		if l.verb == Help || p.flags.Help {
 			text, err := p.usage()
 			return &Invocation{Verb: Help, Text: text}, err
 		}
 		f = p.flags
 	}
-	if err := line.misplaced(); err != nil {
+	if err := l.misplaced(); err != nil {
 		return nil, err
 	}
 	switch {
-	case line.verb == Probe:
-		return line.probe(f, rest)
-	case line.verb == Copy:
-		return line.copying()
-	case line.verb.Asks():
-		return line.asking(f)
-	case len(line.program) == 0:
+	case l.verb == Probe:
+		return l.probe(f, rest)
+	case l.verb == Copy:
+		return l.copying()
+	case l.verb.Asks():
+		return l.asking(f)
+	case f.Schema:
+		return &Invocation{Verb: Check, Text: writeSchema()}, nil
+	}
+	r := &reader{lookup: func(name string) (string, bool) { return find(env, name) }}
+	doc, err := f.document(r, host)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(l.program) == 0 && doc == nil:
 		return nil, errors.New(`no command given: write "exeunt -- COMMAND [ARG...]", or try "exeunt help"`)
 	}
-	return f.invocation(line, rest, host)
+	return f.invocation(l, rest, host, r, doc)
 }
 
 // A line is a command line in its parts.
@@ -169,6 +206,9 @@ func split(args []string) line {
 		case len(arg) > 1 && arg[0] == '-':
 			o := option{name: arg}
 			o.name, o.value, o.valued = strings.Cut(arg, "=")
+			if o.name == "-c" {
+				o.name = "--config"
+			}
 			if !o.valued && takesValue(arg) && i+1 < len(args) && args[i+1] != "--" {
 				i++
 				o.value, o.valued = args[i], true
@@ -188,7 +228,7 @@ func split(args []string) line {
 
 func isVerb(word string) bool {
 	switch Verb(word) {
-	case Run, Rehearse, Probe, Copy, Version, Help:
+	case Run, Rehearse, Check, Probe, Copy, Version, Help:
 		return true
 	}
 	return Verb(word).Asks()
@@ -229,8 +269,8 @@ func forHooks(name string) bool {
 	return false
 }
 
-// invocation builds the plan from flags that have been read.
-func (f *flags) invocation(l line, env []string, host Host) (*Invocation, error) {
+// invocation builds the plan from flags and file that have been read.
+func (f *flags) invocation(l line, env []string, host Host, r *reader, doc *file) (*Invocation, error) {
 	rewrites, err := signals.ParseRewrites(f.Rewrite...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.sources["rewrite"], err)
@@ -239,22 +279,15 @@ func (f *flags) invocation(l line, env []string, host Host) (*Invocation, error)
 	if err != nil {
 		return nil, err
 	}
-	main := supervisor.Service{
-		Name: "main",
-		Command: reaper.Command{
-			Args: l.program, Env: env, Dir: string(or(f.WorkingDir, "")),
-			Terminal: or(f.TTY, toApp) == toApp, Descriptors: true, NoNewPrivs: f.NoNewPrivs,
-		},
-		StopSignal: or(f.StopSignal, ladder{}).rungs,
-		KillMode:   or(f.KillMode, killMode{}).KillMode,
-		Essential:  true,
+	cast, err := f.assemble(r, doc, l.program, env)
+	if err != nil {
+		return nil, err
 	}
-	if f.User != nil {
-		main.Command.User = f.User.User
-		main.Command.Env = f.User.Environ(env)
-	}
+	terminal := or(f.TTY, toApp) == toApp
+	cast.terminal = terminal && host.Terminal
 	plan := &supervisor.Plan{
-		Services: []supervisor.Service{main},
+		Services: cast.build(),
+		Managed:  doc != nil && len(doc.services) > 0,
 		PreStart: list(f.PreStart), PostStart: list(f.PostStart),
 		PreStop: list(f.PreStop), PostStop: list(f.PostStop),
 		Budget:      f.budget(host),
@@ -265,14 +298,28 @@ func (f *flags) invocation(l line, env []string, host Host) (*Invocation, error)
 		ExitCodes:   codes,
 		OnStopExit:  int(or(f.OnStopExit, -1)),
 		PID1:        host.PID1,
-		Console:     host.Terminal && main.Command.Terminal,
 	}
-	return &Invocation{
-		Verb: l.verb, Plan: plan, Env: env, Warnings: f.unfit(plan),
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	if len(plan.Services) == 0 {
+		return nil, fmt.Errorf("%s: nothing to run: no service is enabled, and no command given", r.name)
+	}
+	for i := range plan.Services {
+		one := &plan.Services[i].Command
+		one.Terminal = one.Descriptors && terminal
+		plan.Console = plan.Console || one.Terminal && host.Terminal
+	}
+	inv := &Invocation{
+		Verb: l.verb, Plan: plan, Env: env, Warnings: append(r.lines(r.warnings), f.unfit(plan)...),
 		Log: string(or(f.Log, "auto")), Level: f.level(), Report: string(or(f.Report, "")),
 		Control: string(or(f.Control, "")), HTTP: string(or(f.HTTP, "")),
 		After: or(f.After, duration{time.Second}).Duration, RunArgs: l.rehearsed(),
-	}, nil
+	}
+	if l.verb == Check {
+		inv.Text, inv.Unfit = outlook(plan)
+	}
+	return inv, nil
 }
 
 // rehearsed is the command line without what belongs to the rehearsal alone.
@@ -282,6 +329,9 @@ func (l line) rehearsed() []string {
 		if o.name != "--after" {
 			args = append(args, o.String())
 		}
+	}
+	if len(l.program) == 0 {
+		return append(args, string(Run))
 	}
 	return append(append(args, "--"), l.program...)
 }

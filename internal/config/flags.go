@@ -12,6 +12,8 @@ import (
 
 // flags is the command line as kong reads it. Nil is a flag that was not given.
 type flags struct {
+	Config *path `group:"The file:" short:"c" placeholder:"FILE" help:"Read services and settings from this YAML file (default: /etc/exeunt.yaml, if there is one). EXEUNT_CONFIG may also hold the YAML itself."`
+
 	GracePeriod      *grace    `group:"The stop:" placeholder:"DURATION|auto" help:"From the first stop signal to the platform's SIGKILL: exeunt is gone before. A bare number is seconds, 0 kills at once, auto takes the platform's default at its word (default: that too, but only hooks are cut for it and nobody is killed)."`
 	StopOn           *stopOn   `group:"The stop:" placeholder:"SIGNAL,..." help:"Signals that begin the stop (default: TERM,INT,RTMIN+3,PWR). All others are forwarded."`
 	StopSignal       *ladder   `group:"The stop:" placeholder:"LADDER" help:"What the program is sent: one signal, or several with the time each has, as in \"QUIT 15s, TERM\" (default: TERM, or what --rewrite makes of the signal received)."`
@@ -47,6 +49,7 @@ type flags struct {
 
 	After   *duration `group:"Flags of other verbs:" placeholder:"DURATION" help:"With rehearse: begin the stop so long after the start (default: 1s)."`
 	Timeout *duration `group:"Flags of other verbs:" placeholder:"DURATION" help:"With probe: how long it may take (default: 5s)."`
+	Schema  bool      `group:"Flags of other verbs:" help:"With check: print the JSON Schema of the file."`
 	Help    bool      `group:"Flags of other verbs:" short:"h" hidden:""`
 
 	sources map[string]string // flag's name to what gave it, "--user" or "EXEUNT_USER"
@@ -58,6 +61,8 @@ order, inside the grace period.
 
 Usage:
   exeunt [FLAGS] [--] COMMAND [ARG...]           run COMMAND ("exeunt run" in full)
+  exeunt run [-c FILE] [FLAGS] [-- COMMAND...]   run the services of FILE, and COMMAND
+  exeunt check [-c FILE] [FLAGS] [-- COMMAND...] say what would be done, and whether it fits
   exeunt rehearse [FLAGS] [--] COMMAND [ARG...]  start it, stop it, show what happened
   exeunt probe URL|tcp://HOST:PORT|drain:PORT    try it once: exit code 0, or 1 and why
   exeunt copy DEST                               put this binary there, a file or a folder
@@ -86,7 +91,8 @@ write sh -c '...' for one.
 
 Every flag has an environment form, --grace-period is EXEUNT_GRACE_PERIOD; the
 variable of a repeatable flag holds one entry a line. A flag goes before its
-variable. What is wrong is said in one line, with exit code 125.`
+variable, that before the file. What is wrong is said, a line each, with exit
+code 125.`
 
 // A parser is kong with our flags.
 type parser struct {
@@ -107,7 +113,7 @@ func newParser() *parser {
 // argument. Flags that kong does not know are kong's to complain of.
 func takesValue(name string) bool {
 	switch name {
-	case "--help", "-h", "--quiet", "--no-new-privs", "--json", "--watch", "--all":
+	case "--help", "-h", "--quiet", "--no-new-privs", "--json", "--watch", "--all", "--schema":
 		return false
 	}
 	return true

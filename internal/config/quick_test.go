@@ -11,7 +11,7 @@ var samples = map[string]string{
 	"straggler-timeout": "2", "pre-start": "tcp://db:5432", "post-start": "signal:USR1", "pre-stop": "sh -c 'a  b'", "post-stop": "sleep:1s",
 	"hook-timeout": "500ms", "user": "1:1", "working-dir": "/", "tty": "init", "exit-codes": "143=0,3=1", "remap-exit": "143",
 	"on-stop-exit": "0", "log": "json", "log-level": "debug", "report": "/tmp/r.json", "after": "3s", "timeout": "3s",
-	"control": "/run/c.sock", "http": ":9090",
+	"control": "/run/c.sock", "http": ":9090", "config": "/x/exeunt.yaml",
 }
 
 // slow reads flags and variables as kong does.

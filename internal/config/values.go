@@ -16,11 +16,14 @@ import (
 // The values of flags: each reads itself, so that kong names the flag in front
 // of whatever is wrong with it.
 type (
-	duration  struct{ time.Duration }
-	stopOn    struct{ signals.Set }
-	ladder    struct{ rungs []supervisor.Rung }
-	killMode  struct{ supervisor.KillMode }
-	user      struct{ *reaper.User }
+	duration struct{ time.Duration }
+	stopOn   struct{ signals.Set }
+	ladder   struct{ rungs []supervisor.Rung }
+	killMode struct{ supervisor.KillMode }
+	user     struct {
+		*reaper.User
+		text string
+	}
 	hook      struct{ hooks.Hook }
 	path      string
 	control   string
@@ -104,7 +107,8 @@ func (m *killMode) UnmarshalText(text []byte) (err error) {
 }
 
 func (u *user) UnmarshalText(text []byte) (err error) {
-	u.User, err = reaper.LookupUser(string(text))
+	u.text = string(text)
+	u.User, err = reaper.LookupUser(u.text)
 	return err
 }
 

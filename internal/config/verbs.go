@@ -26,8 +26,10 @@ func (l line) misplaced() error {
 		case l.verb.Asks() && (o.name == "--control" || asker(o.name) != ""):
 		case l.verb.ownWords() && (l.verb != Probe || o.name != "--timeout"):
 			return fmt.Errorf("%s is no flag of %s", o.name, l.verb)
-		case l.verb == Run && o.name == "--after":
+		case (l.verb == Run || l.verb == Check) && o.name == "--after":
 			return errors.New(`--after is a flag of rehearse: write "exeunt rehearse --after … -- COMMAND"`)
+		case l.verb != Check && o.name == "--schema":
+			return errors.New("--schema is a flag of check")
 		case !l.verb.ownWords() && o.name == "--timeout":
 			return errors.New(`--timeout is a flag of probe: write "exeunt probe URL --timeout 5s"`)
 		}
