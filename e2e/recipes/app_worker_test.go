@@ -44,8 +44,8 @@ func (a appServer) inFlight(t *testing.T, init []string, behind bool) (*space, <
 func TestAppServerAnswersItsRequest(t *testing.T) {
 	t.Parallel()
 	each(t, appServers, func(t *testing.T, a appServer) {
-		s, got := a.inFlight(t, stopping("20s", a.options...), false)
-		s.answers(got, 0, 1800*time.Millisecond, 12*time.Second)
+		s, got := a.inFlight(t, stopping("30s", a.options...), false)
+		s.answers(got, 0, 25*time.Second)
 	})
 }
 
@@ -53,15 +53,15 @@ func TestAppServerAnswersItsRequest(t *testing.T) {
 func TestPumaEndsWith143ByTERM(t *testing.T) {
 	t.Parallel()
 	s, got := appServers["puma"].inFlight(t, tini, false)
-	s.answers(got, 128+int(syscall.SIGTERM), 1800*time.Millisecond, 12*time.Second)
+	s.answers(got, 128+int(syscall.SIGTERM), 25*time.Second)
 }
 
 // What is behind a shell is never told by the shell.
 func TestAppServerBehindAShellAnswersItsRequest(t *testing.T) {
 	t.Parallel()
 	each(t, appServers, func(t *testing.T, a appServer) {
-		s, got := a.inFlight(t, stopping("20s"), true)
-		s.answers(got, 128+int(syscall.SIGTERM), 1800*time.Millisecond, 12*time.Second)
+		s, got := a.inFlight(t, stopping("30s"), true)
+		s.answers(got, 128+int(syscall.SIGTERM), 25*time.Second)
 	})
 }
 
@@ -85,8 +85,8 @@ var taughtUWSGI = appServer{
 
 func TestUWSGIAnswersItsRequest(t *testing.T) {
 	t.Parallel()
-	s, got := taughtUWSGI.inFlight(t, stopping("20s"), false)
-	s.answers(got, 0, 1800*time.Millisecond, 12*time.Second)
+	s, got := taughtUWSGI.inFlight(t, stopping("30s"), false)
+	s.answers(got, 0, 25*time.Second)
 }
 
 func TestUWSGILosesItsRequestWhenItsGroupIsTold(t *testing.T) {
@@ -107,8 +107,8 @@ var untaughtUWSGI = map[string]appServer{
 func TestUntaughtUWSGIAnswersItsRequest(t *testing.T) {
 	t.Parallel()
 	each(t, untaughtUWSGI, func(t *testing.T, a appServer) {
-		s, got := a.inFlight(t, stopping("20s", a.options...), false)
-		s.answers(got, 0, 1800*time.Millisecond, 12*time.Second)
+		s, got := a.inFlight(t, stopping("30s", a.options...), false)
+		s.answers(got, 0, 25*time.Second)
 	})
 }
 

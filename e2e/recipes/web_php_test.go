@@ -28,7 +28,7 @@ func phpInFlight(t *testing.T, setup string, init []string) (*space, <-chan answ
 func TestPHPAnswersItsRequest(t *testing.T) {
 	t.Parallel()
 	php, got := phpInFlight(t, "", stopping("20s", "--stop-signal", "QUIT"))
-	php.answers(got, 0, 1900*time.Millisecond, 8*time.Second)
+	php.answers(got, 0, 8*time.Second)
 }
 
 func TestPHPLosesItsRequestUnderTini(t *testing.T) {

@@ -90,7 +90,7 @@ func TestProxyAnswersItsRequest(t *testing.T) {
 	t.Parallel()
 	each(t, proxies, func(t *testing.T, p proxy) {
 		s, got := p.inFlight(t, stopping("20s", p.options...))
-		s.answers(got, 0, 1900*time.Millisecond, 8*time.Second)
+		s.answers(got, 0, 8*time.Second)
 	})
 }
 
@@ -103,7 +103,7 @@ func TestProxyAnswersItsRequestAtItsOwnSignal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, got := proxies[name].inFlight(t, stopping("20s"))
-			s.answersAt(sig, got, 0, 1900*time.Millisecond, 8*time.Second)
+			s.answersAt(sig, got, 0, 8*time.Second)
 		})
 	}
 }

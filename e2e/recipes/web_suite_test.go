@@ -16,21 +16,21 @@ func stopping(grace string, options ...string) []string {
 var tini = []string{"tini", "--"}
 
 // answers sends TERM, and fails the test unless the request in flight is
-// answered in full, and PID 1 then ends with this code within limits.
-func (s *space) answers(got <-chan answer, code int, least, most time.Duration) {
+// answered in full, and PID 1 then ends with this code, at most so long after.
+func (s *space) answers(got <-chan answer, code int, most time.Duration) {
 	s.t.Helper()
-	s.answersAt(syscall.SIGTERM, got, code, least, most)
+	s.answersAt(syscall.SIGTERM, got, code, most)
 }
 
 // answersAt is answers for another signal.
-func (s *space) answersAt(sig syscall.Signal, got <-chan answer, code int, least, most time.Duration) {
+func (s *space) answersAt(sig syscall.Signal, got <-chan answer, code int, most time.Duration) {
 	s.t.Helper()
 	told := s.send(sig)
 	s.answered(got)
 	if is := s.wait(bound); is != code {
 		s.t.Errorf("exit code %d, want %d", is, code)
 	}
-	s.took(told, least, most)
+	s.took(told, 0, most)
 }
 
 // answered fails the test unless the request gets all of its answer.
