@@ -50,13 +50,13 @@ func (s *Server) reads(c *conn) bool {
 func (s *Server) public(c *conn) {
 	switch as := supervisor.Standing(s.standing.Load()); {
 	case c.head.path == "/livez":
-		s.send(c, 200, plain, "alive\n")
+		s.send(c, 200, plain, []byte("alive\n"))
 	case c.head.path == "/readyz" && as == supervisor.Up:
-		s.send(c, 200, plain, as.String()+"\n")
+		s.send(c, 200, plain, []byte(as.String()+"\n"))
 	case c.head.path == "/readyz":
-		s.send(c, 503, plain, as.String()+"\n")
-	case time.Since(s.viewedAt) < freshness:
-		s.send(c, 200, exposition, metrics(&s.view))
+		s.send(c, 503, plain, []byte(as.String()+"\n"))
+	case time.Since(s.pageAt) < freshness:
+		s.send(c, 200, exposition, s.page)
 	default:
 		s.askStatus(c)
 	}
@@ -166,20 +166,25 @@ func (s *Server) wait(c *conn) {
 	s.poll.watch(c.fd, 0)
 }
 
-// reply passes an answer of the loop on.
-func (s *Server) reply(c *conn, a answer) {
-	switch {
-	case c.head.path == "/metrics":
-		s.send(c, 200, exposition, metrics(&a.now))
-	case a.err != "":
-		s.refuse(c, 409, a.err)
-	default:
-		text, err := json.Marshal(a.now)
-		if err != nil {
-			s.refuse(c, 500, err.Error())
-			return
+// reply passes an answer of the loop on to those who wait for it.
+func (s *Server) reply(to []*conn, a answer) {
+	var text []byte // the same for all
+	for _, c := range to {
+		switch {
+		case c.head.path == "/metrics":
+			if now := time.Now(); now.Sub(s.pageAt) >= freshness {
+				s.page, s.pageAt = metrics(&a.now), now
+			}
+			s.send(c, 200, exposition, s.page)
+		case a.err != "":
+			s.refuse(c, 409, a.err)
+		default:
+			if text == nil {
+				text, _ = json.Marshal(a.now) // of plain values: it cannot fail
+				text = append(text, '\n')
+			}
+			s.send(c, 200, "application/json", text)
 		}
-		s.send(c, 200, "application/json", string(text)+"\n")
 	}
 }
 
@@ -190,25 +195,24 @@ const (
 
 // refuse answers with an error, in one line.
 func (s *Server) refuse(c *conn, status int, why string, fields ...string) {
-	s.send(c, status, plain, strings.ReplaceAll(why, "\n", " ")+"\n", fields...)
+	s.send(c, status, plain, []byte(strings.ReplaceAll(why, "\n", " ")+"\n"), fields...)
 }
 
-// send answers.
-func (s *Server) send(c *conn, status int, kind, body string, fields ...string) {
-	var head strings.Builder
-	fmt.Fprintf(&head, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n",
+// send answers. The body may be that of others, too, and is not changed.
+func (s *Server) send(c *conn, status int, kind string, body []byte, fields ...string) {
+	head := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n",
 		status, phrase(status), kind, len(body))
 	for _, field := range fields {
-		head.WriteString(field + "\r\n")
+		head = append(append(head, field...), "\r\n"...)
 	}
-	head.WriteString("\r\n")
-	if c.head.method != "HEAD" {
-		head.WriteString(body)
+	c.out = [][]byte{append(head, "\r\n"...), body}
+	if c.head.method == "HEAD" {
+		c.out = c.out[:1]
 	}
 	if c.until.IsZero() {
 		c.until = time.Now().Add(totalTime)
 	}
-	c.stage, c.out = writing, []byte(head.String())
+	c.stage = writing
 	s.poll.watch(c.fd, writable)
 	s.write(c)
 }
@@ -216,7 +220,7 @@ func (s *Server) send(c *conn, status int, kind, body string, fields ...string) 
 // write sends what goes of the answer; when it has gone the connection is over.
 func (s *Server) write(c *conn) {
 	for len(c.out) > 0 {
-		n, err := unix.SendmsgN(c.fd, c.out, nil, nil, unix.MSG_NOSIGNAL)
+		n, err := unix.SendmsgN(c.fd, c.out[0], nil, nil, unix.MSG_NOSIGNAL)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
@@ -225,7 +229,9 @@ func (s *Server) write(c *conn) {
 			s.drop(c)
 			return
 		default:
-			c.out = c.out[n:]
+			if c.out[0] = c.out[0][n:]; len(c.out[0]) == 0 {
+				c.out = c.out[1:]
+			}
 		}
 	}
 	s.drop(c)

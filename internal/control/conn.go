@@ -28,8 +28,7 @@ type conn struct {
 	in    []byte
 	head  request // once the head has come
 	token int     // of the question whose answer it waits for
-	order bool    // which is an order that takes its time
-	out   []byte
+	out   [][]byte
 }
 
 func (c *conn) close() {
@@ -165,14 +164,35 @@ func (s *Server) stir(c *conn, what uint32) {
 func (s *Server) drop(c *conn) {
 	if i := slices.Index(s.conns, c); i >= 0 {
 		s.conns = slices.Delete(s.conns, i, i+1)
+		s.release(c)
 		c.close()
+	}
+}
+
+// buffer gives a connection what its request goes into. It is one that has been
+// used before, or else many connections would be much garbage.
+func (s *Server) buffer(c *conn) {
+	if n := len(s.spare); n > 0 {
+		c.in, s.spare = s.spare[n-1], s.spare[:n-1]
+	} else {
+		c.in = make([]byte, 0, longestHead+longestBody)
+	}
+}
+
+// release takes it back.
+func (s *Server) release(c *conn) {
+	if c.in != nil {
+		c.in, s.spare = nil, append(s.spare, c.in[:0])
 	}
 }
 
 // read takes what has come of a request, and carries it out once it is whole.
 func (s *Server) read(c *conn) {
 	for c.stage == reading {
-		n, err := unix.Read(c.fd, s.scratch[:])
+		if c.in == nil {
+			s.buffer(c)
+		}
+		n, err := unix.Read(c.fd, c.in[len(c.in):cap(c.in)])
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
@@ -182,7 +202,7 @@ func (s *Server) read(c *conn) {
 			return
 		default:
 			had := len(c.in)
-			c.in = append(c.in, s.scratch[:n]...)
+			c.in = c.in[:had+n]
 			s.consider(c, had)
 		}
 	}
@@ -209,7 +229,7 @@ func (s *Server) consider(c *conn, had int) {
 		c.until = c.since.Add(totalTime)
 	}
 	if len(c.in) >= c.head.size+c.head.body {
-		c.in = nil
+		s.release(c)
 		s.carryOut(c)
 	}
 }

@@ -65,12 +65,12 @@ type Server struct {
 	closing bool
 
 	// What follows is the goroutine's alone.
-	conns    []*conn // the oldest first
-	token    int     // of the last question
-	asking   int     // that of the status that was asked for; 0 is none
-	view     supervisor.Snapshot
-	viewedAt time.Time
-	scratch  [4 << 10]byte
+	conns  []*conn // the oldest first
+	token  int     // of the last question
+	asking int     // that of the status that was asked for; 0 is none
+	page   []byte  // what /metrics last said,
+	pageAt time.Time
+	spare  [][]byte // buffers for requests that nobody uses
 }
 
 // An answer is what the loop says to a question.
@@ -223,11 +223,9 @@ func (s *Server) takeAnswers() bool {
 	s.mu.Unlock()
 	for _, a := range answers {
 		if a.token == s.asking {
-			s.asking, s.view, s.viewedAt = 0, a.now, time.Now()
+			s.asking = 0
 		}
-		for _, c := range s.waiters(a.token) {
-			s.reply(c, a)
-		}
+		s.reply(s.waiters(a.token), a)
 	}
 	return !closing
 }

@@ -154,7 +154,7 @@ func clear(path string) error {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	if err := unix.Lstat(path, &now); err != nil || now.Ino != before.Ino {
+	if err := unix.Lstat(path, &now); err != nil || !same(&now, &before) {
 		return errors.New("somebody has just taken it")
 	}
 	return unix.Unlink(path)
@@ -164,10 +164,14 @@ func clear(path string) error {
 func (d *door) close() {
 	_ = unix.Close(d.fd)
 	var now unix.Stat_t
-	if d.made.Ino != 0 && unix.Lstat(d.path, &now) == nil && now.Ino == d.made.Ino && now.Dev == d.made.Dev {
+	if d.made.Ino != 0 && unix.Lstat(d.path, &now) == nil && same(&now, &d.made) {
 		_ = unix.Unlink(d.path)
 	}
 }
+
+// same reports whether both are of one file. A number alone may be that of a
+// later one.
+func same(a, b *unix.Stat_t) bool { return a.Dev == b.Dev && a.Ino == b.Ino && a.Mtim == b.Mtim }
 
 // reason is an error without what package net and os put before it.
 func reason(err error) error {

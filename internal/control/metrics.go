@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,7 +11,7 @@ import (
 )
 
 // metrics are how things are in the text format of Prometheus, version 0.0.4.
-func metrics(now *supervisor.Snapshot) string {
+func metrics(now *supervisor.Snapshot) []byte {
 	var p page
 	p.family("exeunt_phase", "gauge", "How far the run has come: 1 for the phase it is in.")
 	for phase := supervisor.Start; phase <= supervisor.Done; phase++ {
@@ -26,12 +27,12 @@ func metrics(now *supervisor.Snapshot) string {
 	}
 	p.services(now.Services)
 	p.hooks(now.Hooks)
-	return p.String()
+	return p.Bytes()
 }
 
 // A page is a text in the making.
 type page struct {
-	strings.Builder
+	bytes.Buffer
 	name string // of the family
 }
 
@@ -49,7 +50,7 @@ func (p *page) sample(value float64, labels ...string) {
 	if len(labels) > 0 {
 		p.WriteByte('}')
 	}
-	p.WriteString(" " + strconv.FormatFloat(value, 'f', -1, 64) + "\n")
+	p.Write(append(strconv.AppendFloat([]byte{' '}, value, 'f', -1, 64), '\n'))
 }
 
 func (p *page) services(all []supervisor.ServiceStatus) {
@@ -104,7 +105,11 @@ func (p *page) hooks(all []supervisor.HookReport) {
 			continue
 		}
 		service, list, number := hookID(h.ID)
-		p.sample(h.Ended.Sub(h.Began).Seconds(), "hook", h.Name, "list", list, "number", number, "service", service)
+		labels := []string{"hook", h.Name, "list", list, "number", number}
+		if service != "" {
+			labels = append(labels, "service", service)
+		}
+		p.sample(h.Ended.Sub(h.Began).Seconds(), labels...)
 	}
 }
 
