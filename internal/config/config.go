@@ -311,13 +311,13 @@ func (f *flags) invocation(l line, env []string, host Host, r *reader, doc *file
 		plan.Console = plan.Console || one.Terminal && host.Terminal
 	}
 	inv := &Invocation{
-		Verb: l.verb, Plan: plan, Env: env, Warnings: append(r.lines(r.warnings), f.unfit(plan)...),
+		Verb: l.verb, Plan: plan, Env: env, Warnings: append(r.lines(r.warnings), f.unfit(plan, false)...),
 		Log: string(or(f.Log, "auto")), Level: f.level(), Report: string(or(f.Report, "")),
 		Control: string(or(f.Control, "")), HTTP: string(or(f.HTTP, "")),
 		After: or(f.After, duration{time.Second}).Duration, RunArgs: l.rehearsed(),
 	}
 	if l.verb == Check {
-		inv.Text, inv.Unfit = outlook(plan)
+		inv.Text, inv.Unfit = outlook(plan, r.lines(r.warnings)), f.unfit(plan, true)
 	}
 	return inv, nil
 }

@@ -13,6 +13,9 @@ import (
 // main is the service of the command line, by its name.
 const main = "main"
 
+// mostServices bounds what a run has to look after, replicas included.
+const mostServices = 1000
+
 // runsAtOnce are the runs of one scheduled service that may overlap.
 const runsAtOnce = 8
 
@@ -101,6 +104,10 @@ func (c *cast) build() (built []supervisor.Service) {
 			taken[one.Name] = s
 			built = append(built, one)
 		}
+	}
+	if len(built) > mostServices {
+		c.wrong(&node{line: 1, column: 1}, "%d services with their replicas: more than %d", len(built), mostServices)
+		return nil
 	}
 	for i := range built {
 		c.connect(&built[i], len(built) > 1)

@@ -199,6 +199,7 @@ func (f *flags) budget(host Host) supervisor.Budget {
 		} else {
 			b.Grace, b.Source = g.Duration, f.sources["grace-period"]
 		}
+		b.Source = strings.Replace(b.Source, ": grace_period", "", 1) // of the file, its place will do
 	}
 	return b
 }
@@ -224,38 +225,6 @@ func (f *flags) level() supervisor.Level {
 		level = max(level, supervisor.Warn)
 	}
 	return level
-}
-
-// unfit says what of the plan the grace period can't hold. It is no error: the
-// run shortens it, so that a container does not fail to start over its end.
-func (f *flags) unfit(plan *supervisor.Plan) []string {
-	if !plan.Budget.Armed {
-		return nil
-	}
-	var warnings []string
-	begin := time.Unix(0, 0)
-	schedule := plan.Budget.Schedule(begin)
-	check := func(what string, takes, has time.Duration) {
-		if takes > has {
-			warnings = append(warnings, fmt.Sprintf("%s: %v of %v fit into a grace period of %v: shortened",
-				what, max(has, 0), takes, plan.Budget.Grace))
-		}
-	}
-	slice := schedule.PreStop.Sub(begin)
-	if f.HookTimeout != nil && len(plan.PreStop) > 0 {
-		check(f.sources["hook-timeout"], f.HookTimeout.Duration, slice)
-	}
-	var sleeps time.Duration
-	for _, hook := range plan.PreStop {
-		sleeps += hook.Sleep
-	}
-	check("sleep in "+f.sources["pre-stop"], sleeps, slice)
-	var rungs time.Duration
-	for _, rung := range plan.Services[0].StopSignal {
-		rungs += rung.For
-	}
-	check(f.sources["stop-signal"], rungs, schedule.Services.Sub(begin))
-	return warnings
 }
 
 // list unwraps hooks.
