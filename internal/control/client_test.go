@@ -173,6 +173,7 @@ func TestNobodyThereIsOneLine(t *testing.T) {
 	dir := t.TempDir()
 	stale := must(t, filepath.Join(dir, "stale"))
 	_ = unix.Close(stale.fd)
+	stale.fd = -1
 	for _, order := range []supervisor.Order{supervisor.AskStatus, supervisor.AskStop, supervisor.AskHalt, supervisor.AskPreStop} {
 		for path, want := range map[string]string{"none": "no such file or directory", "stale": "connection refused"} {
 			path = filepath.Join(dir, path)

@@ -53,23 +53,25 @@ func (s *Server) accept(d *door, now time.Time) {
 		s.poll.watch(d.fd, readable)
 	}
 	for range places {
-		oldest, ok := s.place(d, now)
-		if !ok {
+		taken, oldest := s.table(d, now)
+		if taken >= places && oldest == nil {
 			s.shut(d, now.Add(youth))
 			return
 		}
 		fd, _, err := unix.Accept4(d.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 		switch {
 		case err == nil:
-			if oldest != nil {
+			if taken >= places {
 				s.drop(oldest)
 			}
 			s.admit(&conn{door: d, fd: fd, since: now, until: now.Add(headTime)})
 		case errors.Is(err, unix.EAGAIN):
 			return
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
-		default: // no descriptor, no memory: it may be better later
-			s.shut(d, now.Add(10*youth))
+		case oldest != nil: // no descriptor is left, or no memory
+			s.drop(oldest)
+		default:
+			s.shut(d, now.Add(youth))
 			return
 		}
 	}
@@ -81,11 +83,10 @@ func (s *Server) shut(d *door, until time.Time) {
 	s.poll.watch(d.fd, 0)
 }
 
-// place reports whether there is one for another connection, and which has to
-// make room for it: the oldest that does not wait for the loop, since those who
-// say nothing, or do not listen, must not keep others out.
-func (s *Server) place(d *door, now time.Time) (oldest *conn, ok bool) {
-	taken := 0
+// table counts the places of a door that are taken. The oldest connection that
+// does not wait for the loop is the one to make room: those who say nothing, or
+// do not listen, must not keep others out. Nil is that there is none.
+func (s *Server) table(d *door, now time.Time) (taken int, oldest *conn) {
 	for _, c := range s.conns {
 		if c.door == d {
 			if taken++; oldest == nil && c.stage != waiting && now.Sub(c.since) >= youth {
@@ -93,10 +94,7 @@ func (s *Server) place(d *door, now time.Time) (oldest *conn, ok bool) {
 			}
 		}
 	}
-	if taken < places {
-		return nil, true
-	}
-	return oldest, oldest != nil
+	return taken, oldest
 }
 
 // admit begins to serve a connection, if it is from somebody who may ask. At

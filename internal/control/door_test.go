@@ -83,6 +83,7 @@ func TestWhatIsNoSocketStays(t *testing.T) {
 	}
 	stale := must(t, filepath.Join(dir, "stale"))
 	_ = unix.Close(stale.fd)
+	stale.fd = -1
 	if err := os.Symlink(stale.path, link); err != nil {
 		t.Fatal(err)
 	}

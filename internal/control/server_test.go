@@ -109,6 +109,7 @@ func TestOrdersReachTheLoopAndAreAnsweredWhenItSays(t *testing.T) {
 }
 
 func TestAnOrderWaitsForItsAnswerAsLongAsTheRunLasts(t *testing.T) {
+	t.Parallel()
 	l := open(t, nil)
 	orders := []net.Conn{l.post("/v1/services/db/restart"), l.post("/v1/prestop")}
 	first := l.order()
@@ -220,6 +221,7 @@ func TestRequestThatComesInPiecesIsWhole(t *testing.T) {
 }
 
 func TestWhatDoesNotComeInTimeIsOver(t *testing.T) {
+	t.Parallel()
 	l := open(t, nil)
 	for text, late := range map[string]time.Duration{
 		"":                          headTime,
@@ -238,6 +240,7 @@ func TestWhatDoesNotComeInTimeIsOver(t *testing.T) {
 }
 
 func TestAnAnswerThatNobodyReadsIsOverInTime(t *testing.T) {
+	t.Parallel()
 	l := open(t, nil)
 	long := strings.Repeat("x", 4<<20) // more than a socket holds
 	l.set(func() { l.now.Services[2].Status = long })
@@ -285,6 +288,23 @@ func TestWhoAsksAtOnceSharesAnAnswer(t *testing.T) {
 	}
 	if n := l.viewed(); n != 1 {
 		t.Errorf("the loop was asked %d times", n)
+	}
+}
+
+func TestAPanicEndsTheServerAndNotTheRun(t *testing.T) {
+	l := open(t, func(o *Options) { o.Sender = func(signals.Received) string { panic("what now") } })
+	silent := l.dial()
+	if status, head, _ := answered(t, l.post("/v1/stop")); status != "" {
+		t.Errorf("%s", head)
+	}
+	answered(t, silent) // is over
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.notes) != 1 || l.notes[0].Message != "panic in the control server, going on without it" || l.notes[0].Err != "what now" {
+		t.Errorf("%+v", l.notes)
+	}
+	if _, err := os.Lstat(l.socket); !os.IsNotExist(err) {
+		t.Errorf("the socket stays: %v", err)
 	}
 }
 

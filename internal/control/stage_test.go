@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,6 +46,11 @@ func perform(where string) int {
 	}
 	if os.Getenv("CONTROL_TEST_NOBODY") != "" {
 		if err := syscall.Setuid(65534); err != nil {
+			return fail(err)
+		}
+	}
+	if n, err := strconv.ParseUint(os.Getenv("CONTROL_TEST_NOFILE"), 10, 64); err == nil {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n}); err != nil {
 			return fail(err)
 		}
 	}
