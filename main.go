@@ -10,19 +10,14 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"exeunt/internal/compat"
 	"exeunt/internal/config"
-	"exeunt/internal/control"
 	"exeunt/internal/entry"
-	"exeunt/internal/lean"
-	"exeunt/internal/output"
 	"exeunt/internal/platform"
 	"exeunt/internal/rehearse"
 	"exeunt/reaper"
 	"exeunt/signals"
-	"exeunt/supervisor"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,20 +30,6 @@ const failure = 125
 
 // parent is who started us, before it can have gone.
 var parent = os.Getppid()
-
-// flushTime is what the last lines of the log get to be read in. A reader that
-// takes longer has stopped reading; it must not cost the margin of a short
-// grace period.
-const flushTime = 100 * time.Millisecond
-
-// The runtime starts a thread whenever it has work for a processor and none is
-// idle, and aborts where the app has used up the pids limit. So there are few
-// processors, and enough idle threads before the app exists: one for each
-// processor, and one for the writer of the log, which may block.
-const (
-	processors = 2
-	idle       = 4
-)
 
 func init() {
 	// Children are forked by the main thread, which lives as long as we do: their
@@ -119,80 +100,6 @@ func parse(args, env []string, host config.Host) (*config.Invocation, error) {
 	}
 	host.Config = config.DefaultFile
 	return config.Parse(args, env, host)
-}
-
-// run carries the plan out.
-func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
-	if runtime.GOMAXPROCS(0) > processors {
-		runtime.GOMAXPROCS(processors)
-	}
-	children, err := reaper.New()
-	if err != nil {
-		return fail(err)
-	}
-	if err := platform.DieWith(parent, inv.Plan.DeathSignal); err != nil {
-		return fail(err)
-	}
-	if lean.Main != 0 && lean.Ended {
-		children.Mourn(reaper.Exit{PID: lean.Main, Status: reaper.Status(lean.Status)})
-	} else if lean.Main != 0 {
-		children.Adopt(lean.Main)
-	}
-	log := newLog(inv)
-	for _, warning := range inv.Warnings {
-		log.Note(supervisor.Entry{At: time.Now(), Level: supervisor.Warn, Message: warning})
-	}
-	machine := supervisor.New(inv.Plan)
-	events := make(chan supervisor.Event, 64)
-	kernel := &supervisor.System{
-		Plan: inv.Plan, Reaper: children, Env: inv.Env, Output: log.Capture, Log: log.Note,
-		Events: events, Adopted: lean.Main, OOMKills: platform.OOMKills,
-	}
-	server, err := control.Open(control.Options{
-		Control: inv.Control, HTTP: inv.HTTP, Plan: inv.Plan, Events: events, Sender: kernel.Sender, Note: log.Note,
-	})
-	if err != nil {
-		return fail(err)
-	}
-	threads := idle
-	if server != nil {
-		defer server.Close()
-		kernel.Answers, kernel.Standing = server.Answer, server.Stand
-		threads++
-	}
-	reaper.Prewarm(threads)
-	code = supervisor.Drive(machine, kernel, supervisor.Inputs{Dead: children.Woken(), Signals: received, Events: events})
-	report := machine.Report()
-	if inv.Report != "" {
-		if err := output.Save(inv.Report, report); err != nil {
-			log.Note(supervisor.Entry{At: time.Now(), Level: supervisor.Error, Message: err.Error(), Phase: supervisor.Done})
-		}
-	}
-	if abnormal(report) {
-		output.LastWords(output.TerminationLog, report.Summary())
-	}
-	log.Close(time.Now().Add(flushTime))
-	return code
-}
-
-// abnormal tells an end that somebody will ask about: a crash, a failed start,
-// or a service that had to be killed.
-func abnormal(r *supervisor.Report) bool {
-	for _, service := range r.Services {
-		if service.Killed {
-			return true
-		}
-	}
-	return r.Reason != supervisor.ReasonSignal && r.Code != 0
-}
-
-// newLog is the log that the command line asks for.
-func newLog(inv *config.Invocation) *output.Log {
-	const stderr = 2
-	terminal := platform.Terminal(stderr)
-	console := inv.Log == "console" || inv.Log == "auto" && terminal
-	color := terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	return output.New(stderr, console, color, inv.Level)
 }
 
 // fail says why nothing was started, a line for each reason.

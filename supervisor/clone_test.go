@@ -93,7 +93,7 @@ func (k *key) machine(m *Machine) {
 		s := &m.services[i]
 		k.num(int(s.state), k.rank(s.pid), int(s.status), s.rung, min(s.restarts, 1), min(s.row, 3), k.rank(s.rest), k.rank(s.heir), s.missed, s.failures)
 		k.flag(s.started, s.asShell, s.toStop, s.again, s.failed, s.final, s.completed && m.phase <= Run, s.tidy, s.held, s.due, s.unhealthy, s.reloading, s.start != 0)
-		k.time(s.rungAt, s.groupAt, s.killAt, s.nextAt, s.restAt, s.readyBy, s.aliveBy)
+		k.time(s.rungAt, s.groupAt, s.killAt, s.nextAt, s.againAt, s.restAt, s.readyBy, s.aliveBy)
 		k.num(int(s.watchdog))
 		if m.phase <= Run && i < len(m.plan.Services) && m.plan.Services[i].Restart.When != Never {
 			k.time(m.report.Services[i].Started)
@@ -177,6 +177,8 @@ func (k *key) world(w *world) {
 	for _, p := range append(slices.Clip(w.performing), w.late) {
 		k.text(string(p.ID))
 		k.num(behind(w.m, p))
+	}
+	for _, p := range w.performing {
 		k.time(p.By)
 	}
 	k.flag(w.blind, w.fallen, w.ownEnd, w.refused)

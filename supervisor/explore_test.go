@@ -333,35 +333,39 @@ var plans = []struct {
 	{"a database, a migration, and what needs both", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
 		{Name: "db", Essential: true, Health: probed("db")}, {Name: "migrate", Essential: true, Oneshot: true, DependsOn: []Dependency{{"db", Healthy}}},
 		{Name: "web", Essential: true, DependsOn: []Dependency{{"db", Started}, {"migrate", Completed}}}}},
-		surprise{terms: 1, ints: 1, refusals: 1}},
+		surprise{terms: 1, refusals: 1}},
 	{"services that start again, and what they leave behind", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
-		{Name: "web", Essential: true, Restart: Restart{When: OnFailure, Max: 2, Delay: 1, MaxDelay: 2}, PreStart: []hooks.Hook{command("prepare")}, PostStop: []hooks.Hook{command("tidy")}},
-		{Name: "side", Restart: Restart{When: Always}}}},
+		{Name: "web", Essential: true, Restart: Restart{When: OnFailure, Max: 2, Delay: 1, MaxDelay: 2}, PreStart: []hooks.Hook{command("prepare")}, PostStop: []hooks.Hook{command("tidy")}}}},
 		surprise{terms: 1, refusals: 1, forks: 1, where: ofAGroup}},
 	{"one that has to be well", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
-		{Name: "web", Essential: true, StartTimeout: 300 * time.Millisecond, Health: &Health{Probe: probed("web").Probe, Retries: 1, OnUnhealthy: RestartUnhealthy}},
-		{Name: "side", Health: &Health{Probe: probed("side").Probe, Retries: 2, OnUnhealthy: StopUnhealthy}}}},
+		{Name: "web", Essential: true, StartTimeout: 300 * time.Millisecond, Health: &Health{Probe: probed("web").Probe, Retries: 2,
+			Interval: 100 * time.Millisecond, StartInterval: 100 * time.Millisecond, OnUnhealthy: RestartUnhealthy}}}},
+		surprise{terms: 1}},
+	{"one that is given up when it is unwell", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{app("web"),
+		{Name: "side", Health: &Health{Probe: probed("side").Probe, Retries: 1, StartPeriod: 200 * time.Millisecond, OnUnhealthy: StopUnhealthy}}}},
 		surprise{terms: 1}},
 	{"one that speaks for itself", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
-		{Name: "web", Essential: true, StartTimeout: 300 * time.Millisecond, Restart: Restart{When: OnFailure},
-			Health: &Health{Notify: true, Watchdog: 200 * time.Millisecond, OnUnhealthy: RestartUnhealthy}}, app("front", "web")}},
-		surprise{terms: 1, ints: 1, says: []Notified{{ID: "web", Notice: Notice{Ready: true}}, {ID: "web", Notice: Notice{Alive: true}},
+		{Name: "web", Essential: true, StartTimeout: 300 * time.Millisecond, Restart: Restart{When: OnFailure, Max: 1},
+			Health: &Health{Notify: true, Watchdog: 200 * time.Millisecond, OnUnhealthy: RestartUnhealthy}}}},
+		surprise{terms: 1, says: []Notified{{ID: "web", Notice: Notice{Ready: true}}, {ID: "web", Notice: Notice{Alive: true}},
 			{ID: "web", Notice: Notice{Failed: true}}, {ID: "web", Notice: Notice{Reloading: true}}}}},
-	{"orders", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, PreStop: []hooks.Hook{command("drain")}, Services: []Service{
-		{Name: "db", Essential: true, PreStop: []hooks.Hook{{Name: "usr2", Signal: signals.USR2}}}, app("web", "db")}},
-		surprise{terms: 1, orders: []Asked{{Order: AskStop, Service: "db"}, {Order: AskStart, Service: "db"}, {Order: AskRestart, Service: "web"},
-			{Order: AskReload, Service: "web"}, {Order: AskPreStop}}}},
+	{"orders to stop and start", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
+		{Name: "db", Essential: true, PreStop: []hooks.Hook{command("leave")}}, app("web", "db")}},
+		surprise{terms: 1, orders: []Asked{{Order: AskStop, Service: "db"}, {Order: AskStart, Service: "db"}}}},
+	{"an order to begin the stop", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, PreStop: []hooks.Hook{command("drain")}, Services: []Service{app("web")}},
+		surprise{terms: 1, ints: 1, orders: []Asked{{Order: AskPreStop}, {Order: AskReload, Service: "web"}, {Order: AskStatus}, {Order: AskHalt}}}},
 	{"orders to one that restarts", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
-		{Name: "web", Essential: true, KillMode: Group, Restart: Restart{When: Always}}}},
-		surprise{terms: 1, forks: 1, where: ofAGroup, orders: []Asked{{Order: AskStop, Service: "web"}, {Order: AskStart, Service: "web"}, {Order: AskRestart, Service: "web"},
-			{Order: AskStatus}, {Order: AskHalt}}}},
-	{"timetables", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
-		{Name: "forbids", Timetable: hourly(200 * time.Millisecond)},
-		{Name: "replaces", Essential: true, Timetable: hourly(400 * time.Millisecond), Overlap: Replace, Restart: Restart{When: OnFailure, Max: 1}}}},
-		surprise{terms: 1, orders: []Asked{{Order: AskStop, Service: "forbids"}, {Order: AskStart, Service: "replaces"}}}},
+		{Name: "web", Essential: true, KillMode: Group, StopGrace: 60 * time.Millisecond, Restart: Restart{When: Always}}}},
+		surprise{terms: 1, forks: 1, where: ofAGroup, orders: []Asked{{Order: AskStop, Service: "web"}, {Order: AskStart, Service: "web"}, {Order: AskRestart, Service: "web"}}}},
+	{"a timetable", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
+		{Name: "report", Timetable: hourly(200 * time.Millisecond), Restart: Restart{When: OnFailure, Max: 1}}}},
+		surprise{terms: 1, orders: []Asked{{Order: AskStart, Service: "report"}}}},
+	{"a timetable whose runs replace one another", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
+		{Name: "report", Essential: true, Timetable: hourly(200 * time.Millisecond), Overlap: Replace, StopGrace: 60 * time.Millisecond}}},
+		surprise{terms: 1, refusals: 1, forks: 1, where: ofAGroup}},
 	{"runs that overlap", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
 		{Name: "backup", Timetable: hourly(200 * time.Millisecond), Overlap: Allow}, {Name: "backup-2", Of: "backup", Spare: true}}},
-		surprise{terms: 1, refusals: 1, orders: []Asked{{Order: AskStop, Service: "backup"}, {Order: AskStart, Service: "backup"}}}},
+		surprise{terms: 1, orders: []Asked{{Order: AskStop, Service: "backup"}}}},
 	{"a pause", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Pause: true, PostStop: []hooks.Hook{command("bye")}},
 		surprise{terms: 1, ints: 3}},
 }

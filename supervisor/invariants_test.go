@@ -26,6 +26,9 @@ func (w *world) observe(before Phase, ev Event) {
 			w.asked, w.asSignal = w.now, r.Signal
 		}
 	}
+	if a, ok := ev.(Asked); ok && (a.Order == AskHalt || a.Order == AskPreStop) && w.asked.IsZero() {
+		w.asked, w.asSignal = w.now, signals.TERM
+	}
 	if w.stopAt.IsZero() && w.m.reason != "" {
 		w.stopAt, w.ownEnd = w.now, w.asked.IsZero()
 	}
@@ -179,7 +182,7 @@ func (w *world) checkKill(p *process) {
 		w.checkKillPhase(p)
 		return
 	}
-	if w.stopAt.IsZero() && p.id == "" && w.toldInRun(p) {
+	if w.stopAt.IsZero() && p.id == "" && w.find(p.group) == nil && w.toldInRun(p) {
 		if p.told == 0 {
 			w.breach("KILL to %q, which was left by a service and not told", p.name)
 		}
@@ -318,7 +321,7 @@ func (w *world) check() {
 		w.breach("waits although no service is left")
 	case m.phase == Run && len(m.services) == 0 && !m.plan.Pause:
 		w.breach("runs without services")
-	case m.phase <= Run && idle && !slices.ContainsFunc(w.procs, func(p process) bool { return p.alive }) && !w.willStart() && !m.plan.Pause:
+	case m.phase <= Run && idle && !slices.ContainsFunc(w.procs, func(p process) bool { return !p.gone }) && !w.willStart() && !m.plan.Pause:
 		w.breach("waits for nothing")
 	}
 	if m.end.IsZero() && m.phase >= PreStop && (m.plan.Budget.Armed || m.phase != Stop) {
@@ -377,6 +380,7 @@ func (w *world) finish(code int) {
 		case p.service >= 0 && w.last(p.service) != i: // of an earlier life
 		case p.service >= 0:
 			w.checkServiceReport(p, &r.Services[p.service])
+		case p.id != "" && slices.ContainsFunc(w.procs[i+1:], func(q process) bool { return q.id == p.id }): // it ran again
 		case p.id != "":
 			w.checkHookReport(p, r.Hooks)
 		case p.told > 0 || p.killed:
@@ -398,6 +402,7 @@ func (w *world) willStart() bool {
 func (w *world) checkServiceReport(p *process, s *ServiceReport) {
 	died := p.gone && p.status.Signal() == signals.KILL
 	switch {
+	case s.Err != "": // a later start failed
 	case s.PID != p.pid:
 		w.breach("service %q is not in the report", p.name)
 	case (p.gone || p.alive) && s.Killed != (p.killed && (died || p.alive)):
@@ -448,10 +453,15 @@ func (w *world) checkCode(code int) {
 		if code != exitFailure && code != 126 && code != 127 {
 			w.breach("exit code %d of a start that failed", code)
 		}
-	case i < 0 && !w.asked.IsZero():
+	case i < 0 && !w.asked.IsZero() && p.Services[0].Timetable == nil:
 		if want := 128 + int(w.asSignal); code != want {
 			w.breach("exit code %d, want %d of a stop before the app existed", code, want)
 		}
+	case w.refused && w.m.report.Services[0].Err != "":
+		if code != 127 {
+			w.breach("exit code %d of a service that could not be started again", code)
+		}
+	case i < 0 && p.Services[0].Timetable != nil: // its time had not come
 	case i < 0:
 		w.breach("the end, and nothing was started")
 	default:

@@ -102,7 +102,7 @@ func (m *Machine) up(i int) bool {
 	case p.Oneshot:
 		return s.state == Exited
 	}
-	return s.state >= Ready && !m.busy(i)
+	return (s.state == Ready || s.state == Exited) && !m.busy(i)
 }
 
 // advanceServices starts those whose time has come and stops those that are to
@@ -138,7 +138,7 @@ func (m *Machine) mayStart(i int) bool {
 	switch {
 	case s.state != Waiting && s.state != Backoff, s.rest != 0, s.held:
 		return false
-	case s.state == Backoff && !m.passed(s.nextAt):
+	case s.state == Backoff && !s.againAt.IsZero():
 		return false
 	case s.state == Waiting && (p.Timetable != nil || p.Spare) && !s.due:
 		return false
@@ -228,7 +228,7 @@ func (m *Machine) ended(i int, status reaper.Status, oom bool) {
 		m.over(i, success, final)
 	}
 	if m.reason == "" && p.KillMode != Main && (asked || s.state == Backoff) {
-		s.rest, s.restAt = s.pid, m.now.Add(restTime)
+		s.rest, s.restAt = s.pid, m.now.Add(either(p.StopGrace, restTime))
 		m.groups = append(m.groups, s.pid)
 		m.look()
 	}
@@ -310,7 +310,7 @@ func (m *Machine) nothingLeft() bool {
 // again sets the next start of a service that has ended.
 func (m *Machine) again(i int, after time.Duration) {
 	s, p := &m.services[i], &m.plan.Services[i]
-	s.state, s.nextAt = Backoff, m.now.Add(after)
+	s.state, s.againAt = Backoff, m.now.Add(after)
 	m.report.Services[i].State = Backoff
 	m.note(Entry{Level: Debug, Message: fmt.Sprintf("starts again in %v", after.Round(time.Millisecond)), Service: p.Name, Restarts: s.restarts})
 	s.tidy = true
@@ -358,9 +358,12 @@ func (m *Machine) dueLives() {
 		case m.passed(s.aliveBy):
 			s.aliveBy = time.Time{}
 			m.unwell(i, fmt.Sprintf("no sign of life for %v", s.watchdog))
-		case p.Timetable != nil && s.state != Backoff && m.passed(s.nextAt) && m.phase <= Run:
+		case p.Timetable != nil && m.passed(s.nextAt):
 			s.nextAt = p.Timetable.Next(m.now)
 			m.runDue(i)
+		}
+		if m.phase <= Run && m.passed(s.againAt) {
+			s.againAt = time.Time{}
 		}
 		if m.phase <= Run && m.passed(s.restAt) {
 			s.restAt = time.Time{}

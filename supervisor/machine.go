@@ -76,7 +76,8 @@ type service struct {
 	held      bool          // stopped by an order, until another
 	restarts  int           // in all
 	row       int           // one after the other
-	nextAt    time.Time     // it starts again, or its timetable's next run is due
+	againAt   time.Time     // it starts again
+	nextAt    time.Time     // its timetable's next run is due
 	due       bool          // its timetable's time has come
 	rest      int           // a group that has to go before it starts again
 	restAt    time.Time     // what is left of that is killed
@@ -213,8 +214,8 @@ func (m *Machine) Deadline() (at time.Time, ok bool) {
 	for i := range m.services {
 		s := &m.services[i]
 		at = earliest(at, s.rungAt, s.groupAt, s.killAt, s.readyBy, s.aliveBy, s.restAt)
-		if m.phase <= Run && !s.due {
-			at = earliest(at, s.nextAt)
+		if m.phase <= Run {
+			at = earliest(at, s.againAt, s.nextAt)
 		}
 	}
 	return at, !at.IsZero() && m.phase != Done

@@ -56,6 +56,12 @@ func (m *Machine) rests() {
 			continue
 		}
 		for _, p := range left {
+			if place, ok := m.told[stray{p.PID, p.Start}]; ok && place >= 0 {
+				if m.report.Strays[place].Killed {
+					continue
+				}
+				m.report.Strays[place].Killed = true
+			}
 			m.note(Entry{Level: Warn, Message: fmt.Sprintf("left of the service, killed %q", p.Name), Service: m.plan.Services[i].Name, PID: p.PID, Signal: signals.KILL})
 			m.do(Send{To: reaper.Process(p.PID, p.Start), Signal: signals.KILL})
 		}

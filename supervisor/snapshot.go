@@ -63,8 +63,8 @@ func (m *Machine) Snapshot() Snapshot {
 		if !v.alive() {
 			status.PID = 0
 		}
-		if m.phase <= Run && !v.held && (v.state == Backoff || m.plan.Services[i].Timetable != nil) {
-			status.Next = v.nextAt
+		if m.phase <= Run && !v.held {
+			status.Next = earliest(v.againAt, v.nextAt)
 		}
 		if !r.Told.IsZero() && !r.Ended.IsZero() {
 			status.StopTook = Milliseconds(r.Ended.Sub(r.Told))

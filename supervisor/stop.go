@@ -149,6 +149,12 @@ func (m *Machine) stop(reason Reason) {
 	for i := range m.services {
 		s := &m.services[i]
 		s.readyBy, s.aliveBy, s.restAt, s.rest = time.Time{}, time.Time{}, time.Time{}, 0
+		if s.state == Backoff {
+			s.state = Exited
+		}
+		if r := &m.report.Services[i]; r.State == Backoff {
+			r.State = Exited
+		}
 		if m.plan.Budget.Armed && s.state == Stopping {
 			s.killAt = earliest(s.killAt, m.schedule.Services)
 		}
@@ -304,14 +310,10 @@ func (m *Machine) exitCode() int {
 		return m.code
 	}
 	code := func(i int) int {
-		s := &m.services[i]
-		switch {
-		case s.alive():
+		if m.services[i].alive() {
 			return 128 + int(signals.KILL) // killed, and not seen to go
-		case s.pid != 0:
-			return s.status.Shell()
 		}
-		return 0
+		return m.report.Services[i].Code
 	}
 	if i := m.index("main"); i >= 0 {
 		return code(i)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,6 +36,18 @@ type System struct {
 	// Standing takes how the run as a whole stands, whenever that changes; it
 	// must not block. Nil drops it.
 	Standing func(Standing)
+	// Stream gives what descriptor 1 or 2 of a service is to be; nil is our own.
+	// The System closes it once the service has been started. Nil, the func,
+	// leaves all of them our own.
+	Stream func(service string, number int, to Stream) (*os.File, error)
+	// Drain writes what services have said until now, until by at the latest, and
+	// returns how many bytes of it were lost. Nil is nothing to be written.
+	Drain func(by time.Time) (lost int)
+	// Ears hear what services say of themselves; nil where none is to be heard.
+	Ears Ears
+	// Processes lists those whose listening sockets are ours, on any goroutine;
+	// nil lists our descendants.
+	Processes func() ([]int, error)
 	// Adopted is the only service's PID if it runs already, or ran; else 0. The
 	// Reaper knows of it.
 	Adopted int
@@ -50,97 +61,7 @@ type System struct {
 	kills    int // of OOMKills that have been accounted for
 	cancels  map[ID]context.CancelFunc
 	watchdog watchdog
-}
-
-// Spawn implements Kernel.
-func (s *System) Spawn(id ID, env []string) (int, error) {
-	defer s.count() // after the fork, which it would hold up
-	for i := range s.Plan.Services {
-		if p := &s.Plan.Services[i]; ID(p.Name) == id {
-			pid, err := s.Adopted, error(nil)
-			if pid == 0 {
-				pid, err = s.Reaper.Start(&p.Command)
-			}
-			if s.services++; s.services == len(s.Plan.Services) {
-				s.Reaper.CloseInherited() // the app's alone from now on
-			}
-			return pid, err
-		}
-	}
-	h, ok := s.Plan.hook(id)
-	if !ok {
-		return 0, fmt.Errorf("no service or hook %q in the plan", id)
-	}
-	return s.spawnHook(h, env)
-}
-
-func (s *System) spawnHook(h *hooks.Hook, env []string) (pid int, err error) {
-	c := reaper.Command{Args: h.Command, Dir: h.WorkingDir, Env: slices.Concat(s.Env, h.Env, env)}
-	if h.User != "" {
-		if c.User, err = reaper.LookupUser(h.User); err != nil {
-			return 0, err
-		}
-		c.Env = c.User.Environ(c.Env)
-	}
-	if s.null == nil {
-		// Without /dev/null a hook gets a closed stdin's worth: nothing to read.
-		if s.null, err = os.Open(os.DevNull); err != nil {
-			return 0, fmt.Errorf("cannot give the hook an empty stdin: %w", err)
-		}
-	}
-	c.Stdin = s.null
-	out, err := s.Output(h.Name)
-	if err != nil {
-		return 0, err
-	}
-	defer out.Close()
-	c.Stdout, c.Stderr = out, out
-	return s.Reaper.Start(&c)
-}
-
-// Perform implements Kernel.
-func (s *System) Perform(id ID, try int, by time.Time, env []string) {
-	h, ok := s.Plan.hook(id)
-	if !ok {
-		return // only commands, services and these have IDs
-	}
-	around := hooks.Surroundings{
-		Env:       slices.Concat(s.Env, h.Env, env),
-		Processes: s.processes(h),
-		Note:      func(text string) { s.Events <- Remarked{id, text} },
-	}
-	ctx, cancel := context.WithDeadline(context.Background(), by)
-	if s.cancels == nil {
-		s.cancels = map[ID]context.CancelFunc{}
-	}
-	s.Cancel(id)
-	s.cancels[id] = cancel
-	go func() {
-		err := h.Perform(ctx, around)
-		cancel()
-		s.Events <- Performed{id, try, err}
-	}()
-}
-
-// processes gives a drain of the ports that we listen on who we are. It looks
-// now: the Reaper is of the loop's goroutine.
-func (s *System) processes(h *hooks.Hook) func() ([]int, error) {
-	if h.Drain == nil {
-		return nil
-	}
-	strays, err := s.Reaper.Strays()
-	var pids []int
-	for _, p := range strays {
-		pids = append(pids, p.PID)
-	}
-	return func() ([]int, error) { return pids, err }
-}
-
-// Cancel implements Kernel.
-func (s *System) Cancel(id ID) {
-	if cancel := s.cancels[id]; cancel != nil {
-		cancel()
-	}
+	ports    chan []uint16 // that we listened on when the stop began
 }
 
 // hook finds the hook that id names.
@@ -259,9 +180,6 @@ func (s *System) Announce(to Standing) {
 		s.Standing(to)
 	}
 }
-
-// Watch implements Kernel.
-func (s *System) Watch() {}
 
 // Note implements Kernel.
 func (s *System) Note(e Entry) {

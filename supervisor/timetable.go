@@ -14,8 +14,8 @@ func (m *Machine) runDue(i int) {
 	s, p := &m.services[i], &m.plan.Services[i]
 	switch {
 	case s.held:
-	case s.state == Waiting:
-		s.due = true
+	case s.state == Waiting, s.state == Backoff:
+		s.state, s.due = Waiting, true
 	case p.Overlap == Replace && s.alive():
 		s.again = true
 		m.stopOne(i)

@@ -38,10 +38,11 @@ var roles map[string]func(args []string) error
 func init() { // it refers to itself
 	roles = map[string]func([]string) error{
 		"lines": func(args []string) error { return scatter(number(args[1]), args[0], number(args[2])) },
-		"bulk":  func(args []string) error { return bulk(number(args[0])) },
+		"bulk":  func(args []string) error { return bulk(number(args[0]), number(args[1])) },
 		"copy":  func([]string) error { _, err := io.Copy(os.Stdout, os.Stdin); return err },
 		"leave": leave,
 		"blind": blind,
+		"crowd": crowd,
 	}
 }
 
@@ -83,9 +84,9 @@ func scatter(lines int, name string, most int) error {
 	return nil
 }
 
-// bulk writes lines of 64 bytes as a program does that buffers its output.
-func bulk(lines int) error {
-	text := bytes.Repeat([]byte(strings.Repeat("0123456789abcde ", 4)[:63]+"\n"), batch/64)
+// bulk writes lines of 64 bytes, so many bytes at once.
+func bulk(lines, size int) error {
+	text := bytes.Repeat([]byte(strings.Repeat("0123456789abcde ", 4)[:63]+"\n"), size/64)
 	for left := 64 * lines; left > 0; left -= len(text) {
 		if _, err := os.Stdout.Write(text[:min(left, len(text))]); err != nil {
 			return err
@@ -142,7 +143,7 @@ type end struct {
 func newStage(t testing.TB, console bool, names ...string) *stage {
 	s := &stage{t: t, stdout: newEnd(t), stderr: newEnd(t)}
 	s.log = New(s.stderr.fd, console, false, supervisor.Info)
-	s.Streams = s.log.streams(s.stdout.fd, s.stderr.fd, names)
+	s.Streams = s.log.streams(s.stdout.fd, s.stderr.fd, names, !s.log.console)
 	t.Cleanup(func() { // the read ends first: it ends writes that block
 		s.stdout.file.Close()
 		s.stderr.file.Close()

@@ -23,14 +23,14 @@ type Streams struct {
 	open []*stream // in the order in which they were opened
 }
 
-// Streams returns where the output of services goes: beside the log, and in its
-// form. The names are the services'; they are padded to the longest. The sinks
+// Streams returns where the output of services goes, beside the log: each line
+// with the service's name, or with json as an object. The names are the services'; they are padded to the longest. The sinks
 // are our descriptors 1 and 2, to which at most one write each blocks at a time,
 // the log's included: so many threads are to be had for it.
-func (l *Log) Streams(names []string) *Streams { return l.streams(1, 2, names) }
+func (l *Log) Streams(names []string, json bool) *Streams { return l.streams(1, 2, names, json) }
 
-func (l *Log) streams(stdout, stderr int, names []string) *Streams {
-	s := &Streams{json: !l.console}
+func (l *Log) streams(stdout, stderr int, names []string, json bool) *Streams {
+	s := &Streams{json: json}
 	for _, name := range names {
 		s.width = max(s.width, len(name))
 	}
@@ -106,13 +106,11 @@ func (s *Streams) follow(service string, number int) (*os.File, error) {
 // or nobody is waited for any longer: then all that matters is in the pipes, and
 // a process out of our reach that keeps one open is not waited for.
 func (s *Streams) Drain(by time.Time) (lost int) {
-	s.mu.Lock()
-	open := slices.Clone(s.open)
-	s.mu.Unlock()
+	open := s.runs()
 	if len(open) == 0 {
 		return 0
 	}
-	sinks := slices.Compact(s.sinks[1:])
+	sinks := s.distinct()
 	done := make(chan struct{}, len(sinks))
 	for _, k := range sinks {
 		go func() {
@@ -130,19 +128,29 @@ func (s *Streams) Drain(by time.Time) (lost int) {
 		select {
 		case <-done:
 		case <-late.C:
-			return s.waiting(open)
+			return s.waiting()
 		}
 	}
 	return 0
 }
 
 // waiting is how many bytes have not been written.
-func (s *Streams) waiting(open []*stream) (n int) {
-	for _, k := range slices.Compact(s.sinks[1:]) {
+func (s *Streams) waiting() (n int) {
+	for _, k := range s.distinct() {
 		n += int(k.held.Load())
 	}
-	for _, run := range open {
+	for _, run := range s.runs() {
 		n += run.unread()
 	}
 	return n
+}
+
+// distinct is each sink once.
+func (s *Streams) distinct() []*sink { return slices.Compact([]*sink{s.sinks[1], s.sinks[2]}) }
+
+// runs is what is open now.
+func (s *Streams) runs() []*stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.open)
 }

@@ -105,7 +105,7 @@ func TestOneFileIsWrittenByOneAtATime(t *testing.T) {
 	defer unix.Close(twin)
 	defer unix.Close(e.fd)
 	l := New(twin, true, false, supervisor.Info)
-	s := l.streams(e.fd, twin, []string{"a"})
+	s := l.streams(e.fd, twin, []string{"a"}, false)
 	if s.sinks[1] != s.sinks[2] || s.sinks[1] != l.queue.out {
 		t.Fatal("two sinks of one pipe")
 	}
@@ -116,6 +116,9 @@ func TestOneFileIsWrittenByOneAtATime(t *testing.T) {
 		w, err := s.Open("a", number, prefixed)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if lost := s.Drain(time.Now().Add(patience)); lost != 0 { // nor does this make two of them
+			t.Fatalf("%d bytes lost of nothing", lost)
 		}
 		wait.Go(func() {
 			for range lines {
@@ -136,7 +139,7 @@ func TestSlowReaderHoldsUpOnlyWhoWritesToIt(t *testing.T) {
 	const lines = 20_000
 	s := newStage(t, true, "loud", "quiet")
 	loud := s.start("loud", "lines", "loud", lines, 5000)
-	until(t, "the service's own pipe is full", func() bool { return isFull(t, s.stdout.fd) && isFull(t, s.open[0].fd) })
+	until(t, "the service's own pipe is full", func() bool { return isFull(t, s.stdout.fd) && isFull(t, s.runs()[0].fd) })
 	quiet := s.stream("quiet", 2)
 	for i := range 1000 {
 		fmt.Fprintln(quiet, i)
@@ -204,18 +207,14 @@ func TestReaderThatHasGoneHarmsNobody(t *testing.T) {
 }
 
 func TestDescriptorThatWasNeverOpenHarmsNobody(t *testing.T) {
-	s := New(-1, true, false, supervisor.Info).streams(-1, -1, nil)
+	s := New(-1, true, false, supervisor.Info).streams(-1, -1, nil, false)
 	w, err := s.Open("a", 1, prefixed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprintln(w, strings.Repeat("x", 3*batch))
 	w.Close()
-	until(t, "the stream ends", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.open) == 0
-	})
+	until(t, "the stream ends", func() bool { return len(s.runs()) == 0 })
 }
 
 // TestPipeThatAnOrphanHoldsIsNotWaitedFor has a service leave a process behind
@@ -341,7 +340,7 @@ func TestManyRestartsStayInOrder(t *testing.T) {
 	for _, w := range held {
 		w.Close()
 	}
-	until(t, "all pipes are closed", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.open) == 0 })
+	until(t, "all pipes are closed", func() bool { return len(s.runs()) == 0 })
 }
 
 func TestLineOfAMegabyteIsCutIntoSeveral(t *testing.T) {
