@@ -107,7 +107,7 @@ func leave([]string) error {
 
 // blind writes a line to what its arguments, paths, are opened as.
 func blind(paths []string) error {
-	s := New(2, true, false, supervisor.Info).Streams(nil)
+	s := New(2, true, false, supervisor.Info).Streams(nil, false)
 	for _, path := range paths {
 		file, err := s.Open("web", 1, supervisor.Stream{Mode: supervisor.ToFile, Path: path})
 		if err != nil {
