@@ -1,28 +1,32 @@
 package recipes
 
 import (
-	"os"
 	"testing"
 	"time"
 )
 
-// phpInFlight starts nginx, PHP-FPM behind it in a space of its own, as they
-// are the two containers of a pod, and a request that a PHP script has.
+// atHome gives PHP-FPM its script where nginx says that it is.
+const atHome = "mount --bind . /srv"
+
+// askPHP sends a request through nginx that the script of PHP-FPM gets.
+func askPHP(n *network, php *space) <-chan answer {
+	n.await("127.0.0.1:9000")
+	n.await("127.0.0.1:80")
+	got := n.get("http://127.0.0.1:80/slow.php")
+	php.Out.await("app: asked", 1)
+	return got
+}
+
+// phpInFlight starts nginx, PHP-FPM in a space of its own, as they are the two
+// containers of a pod, and a request.
 func phpInFlight(t *testing.T, setup string, init []string) (*space, <-chan answer) {
 	t.Helper()
 	need(t, init[0], "nginx", "php-fpm8.2")
-	n, dir := newNetwork(t), folder(t)
-	if err := os.CopyFS(dir, os.DirFS("testdata/web")); err != nil {
-		t.Fatal(err)
-	}
+	n, dir := newNetwork(t), webFolder(t)
 	begin(t, options{network: n, dir: dir, setup: inPlace}, append(stopping("20s", "--stop-signal", "QUIT"), "nginx")...)
-	php := begin(t, options{network: n, dir: dir, setup: "mount --bind . /srv; " + setup},
+	php := begin(t, options{network: n, dir: dir, setup: atHome + "; " + setup},
 		append(init, "php-fpm8.2", "--fpm-config", "php-fpm.conf")...)
-	n.await("127.0.0.1:80")
-	n.await("127.0.0.1:9000")
-	got := n.get("http://127.0.0.1:80/slow.php")
-	php.Out.await("app: asked", 1)
-	return php, got
+	return php, askPHP(n, php)
 }
 
 func TestPHPAnswersItsRequest(t *testing.T) {
@@ -48,4 +52,25 @@ func TestPHPLosesItsRequestWithoutItsOwnTimeout(t *testing.T) {
 	t.Parallel()
 	php, got := phpInFlight(t, "sed -i /process_control_timeout/d php-fpm.conf", stopping("20s", "--stop-signal", "QUIT"))
 	php.loses(got)
+}
+
+// together starts nginx and PHP-FPM in one space, and a request.
+func together(t *testing.T, argv ...string) (*space, <-chan answer) {
+	t.Helper()
+	need(t, argv[0], "nginx", "php-fpm8.2")
+	n := newNetwork(t)
+	s := begin(t, options{network: n, dir: webFolder(t), setup: inPlace + "; " + atHome}, argv...)
+	return s, askPHP(n, s)
+}
+
+func TestNginxAndPHPOfOneFileAnswerTheirRequest(t *testing.T) {
+	t.Parallel()
+	s, got := together(t, exeunt, "run", "-c", "exeunt.yaml")
+	s.answers(got, 0, 8*time.Second)
+}
+
+func TestNginxAndPHPOfAShellLoseTheirRequestUnderTini(t *testing.T) {
+	t.Parallel()
+	s, got := together(t, "tini", "--", "sh", "-c", "php-fpm8.2 --fpm-config php-fpm.conf & exec nginx")
+	s.loses(got)
 }

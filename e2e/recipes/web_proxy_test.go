@@ -3,7 +3,6 @@ package recipes
 import (
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -60,12 +59,9 @@ func (p proxy) inFlight(t *testing.T, init []string) (*space, <-chan answer) {
 	t.Helper()
 	command := strings.Fields(p.command)
 	need(t, init[0], command[0], "killall")
-	n, dir := newNetwork(t), folder(t)
+	n := newNetwork(t)
 	asked := slowServer(n, "127.0.0.1:8080")
-	if err := os.CopyFS(dir, os.DirFS("testdata/web")); err != nil {
-		t.Fatal(err)
-	}
-	s := begin(t, options{network: n, dir: dir, setup: p.setup}, append(init, command...)...)
+	s := begin(t, options{network: n, dir: webFolder(t), setup: p.setup}, append(init, command...)...)
 	n.await("127.0.0.1:80")
 	if p.ready != nil {
 		p.ready(t, n)

@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +15,16 @@ func stopping(grace string, options ...string) []string {
 // tini is the init that exeunt is compared with. It passes TERM on and leaves
 // when its child has gone.
 var tini = []string{"tini", "--"}
+
+// webFolder is a copy of testdata/web.
+func webFolder(t *testing.T) string {
+	t.Helper()
+	dir := folder(t)
+	if err := os.CopyFS(dir, os.DirFS("testdata/web")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
 
 // answers sends TERM, and fails the test unless the request in flight is
 // answered in full, and PID 1 then ends with this code, at most so long after.
