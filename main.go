@@ -39,12 +39,11 @@ func init() {
 
 func main() {
 	rehearse.Enter()
-	received := signals.Receive()
-	os.Exit(start(os.Args[1:], reaper.Environ(), received))
+	os.Exit(start(os.Args[1:], reaper.Environ()))
 }
 
 // start does what the command line says and returns the exit code.
-func start(args, env []string, received <-chan signals.Received) (code int) {
+func start(args, env []string) (code int) {
 	where := platform.Detect(env)
 	host := config.Host{
 		PID1: os.Getpid() == 1, Terminal: platform.Terminal(0), Ignored: signals.Set(entry.Ignored),
@@ -68,7 +67,7 @@ func start(args, env []string, received <-chan signals.Received) (code int) {
 		say(1, describe()+"\n")
 		return 0
 	case config.Probe:
-		return probe(inv, received)
+		return probe(inv)
 	case config.Check:
 		say(1, inv.Text)
 		for _, line := range inv.Unfit {
@@ -84,13 +83,13 @@ func start(args, env []string, received <-chan signals.Received) (code int) {
 		return rehearse.Run(rehearse.Options{
 			Args: inv.RunArgs, Program: inv.Plan.Services[0].Command.Args[0], Env: env,
 			After: inv.After, Grace: inv.Plan.Budget.Grace, Report: inv.Report,
-			Signals: received, Log: os.Stderr,
+			Signals: signals.Receive(), Log: os.Stderr,
 		})
 	}
 	if inv.Verb.Asks() {
-		return ask(inv, received)
+		return ask(inv)
 	}
-	return run(inv, received)
+	return run(inv)
 }
 
 // parse reads the command line as that of the init by whose name we were started.

@@ -12,7 +12,6 @@ import (
 	"exeunt/internal/output"
 	"exeunt/internal/platform"
 	"exeunt/reaper"
-	"exeunt/signals"
 	"exeunt/supervisor"
 )
 
@@ -31,7 +30,7 @@ const (
 )
 
 // run carries the plan out.
-func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
+func run(inv *config.Invocation) (code int) {
 	if runtime.GOMAXPROCS(0) > processors {
 		runtime.GOMAXPROCS(processors)
 	}
@@ -52,13 +51,13 @@ func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 		log.Note(supervisor.Entry{At: time.Now(), Level: supervisor.Warn, Message: warning})
 	}
 	machine := supervisor.New(inv.Plan)
-	events := make(chan supervisor.Event, 64)
+	inbox := supervisor.NewInbox()
 	kernel := &supervisor.System{
 		Plan: inv.Plan, Reaper: children, Env: inv.Env, Output: log.Capture, Log: log.Note,
-		Events: events, Adopted: lean.Main, OOMKills: platform.OOMKills,
+		Inbox: inbox, Adopted: lean.Main, OOMKills: platform.OOMKills,
 	}
 	server, err := control.Open(control.Options{
-		Control: inv.Control, HTTP: inv.HTTP, Plan: inv.Plan, Events: events, Sender: kernel.Sender, Note: log.Note,
+		Control: inv.Control, HTTP: inv.HTTP, Plan: inv.Plan, Put: inbox.Put, Sender: kernel.Sender, Note: log.Note,
 	})
 	if err != nil {
 		return fail(err)
@@ -77,7 +76,7 @@ func run(inv *config.Invocation, received <-chan signals.Received) (code int) {
 		threads += 2 // for what blocks in a write to our standard output or error
 	}
 	reaper.Prewarm(threads)
-	code = supervisor.Drive(machine, kernel, supervisor.Inputs{Dead: children.Woken(), Signals: received, Events: events})
+	code = supervisor.Drive(machine, kernel, inbox)
 	report := machine.Report()
 	if inv.Report != "" {
 		if err := output.Save(inv.Report, report); err != nil {
@@ -103,7 +102,7 @@ func serve(kernel *supervisor.System, plan *supervisor.Plan, log *output.Log, se
 	streams := log.Streams(names, json)
 	kernel.Stream, kernel.Drain = streams.Open, streams.Drain
 	ears := notify.New(func(service string, pid int, n supervisor.Notice) {
-		kernel.Events <- supervisor.Notified{ID: supervisor.ID(service), PID: pid, Notice: n}
+		kernel.Inbox.Put(supervisor.Notified{ID: supervisor.ID(service), PID: pid, Notice: n})
 	}, func(service, text string) {
 		log.Note(supervisor.Entry{At: time.Now(), Level: supervisor.Warn, Service: service, Message: text})
 	})

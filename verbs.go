@@ -13,7 +13,8 @@ import (
 
 // probe tries a hook once. A signal that would end any other program ends it
 // too, though we catch them all.
-func probe(inv *config.Invocation, received <-chan signals.Received) (code int) {
+func probe(inv *config.Invocation) (code int) {
+	received := signals.Receive()
 	ctx, cancel := context.WithTimeout(context.Background(), inv.Probe.Timeout)
 	defer cancel()
 	done := make(chan error, 1)
@@ -37,10 +38,10 @@ func probe(inv *config.Invocation, received <-chan signals.Received) (code int) 
 }
 
 // ask asks the exeunt of a running container something.
-func ask(inv *config.Invocation, received <-chan signals.Received) (code int) {
+func ask(inv *config.Invocation) (code int) {
 	call := control.Call{
 		Control: inv.Control, Order: inv.Order, Services: inv.Services, Signal: inv.Signal,
-		JSON: inv.JSON, Watch: inv.Watch, Terminal: platform.Terminal(1), Received: received,
+		JSON: inv.JSON, Watch: inv.Watch, Terminal: platform.Terminal(1), Received: signals.Receive(),
 	}
 	return call.Run()
 }

@@ -121,7 +121,7 @@ func mournLate(t *testing.T, r *Reaper) {
 	stop()
 	want := map[Exit]bool{{first, 0}: true, {second.PID, 7 << 8}: true}
 	for len(want) > 0 {
-		<-r.Woken()
+		await(t)
 		for exit := range r.Exited(64) {
 			if !orphan(exit) && !want[exit] {
 				t.Errorf("%+v", exit)

@@ -340,7 +340,7 @@ func TestNobodyWakesWhileNothingHappens(t *testing.T) {
 	}
 	world{observe: quiet}.in(t, func(t *testing.T, r *Reaper) {
 		pid := start(t, r, &Command{Args: []string{"cat"}}) // until the observer has seen enough
-		<-r.Woken()
+		await(t)
 		if status := collect(t, r, pid); status != 0 {
 			t.Errorf("status %#x", uint32(status))
 		}

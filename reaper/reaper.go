@@ -15,29 +15,23 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"exeunt/signals"
 )
 
-// A Reaper owns the children of this process. Make it with New. But for
-// receiving from Woken, its methods are for the one goroutine that made it,
-// which stays locked to the main thread: a child's parent-death signal comes
-// when the thread that forked it ends (prctl(2)).
+// A Reaper owns the children of this process. Make it with New. Its methods are
+// for the one goroutine that made it, which stays locked to the main thread: a
+// child's parent-death signal comes when the thread that forked it ends
+// (prctl(2)). The same goroutine waits for the dead, by signals.Next.
 type Reaper struct {
 	pid1      bool
 	started   map[int]struct{} // by Start, not yet reaped
 	inherited []int            // descriptors from 3 up that we were given
 	childless bool
 	late      []Exit // reaped before New, not yet yielded
-
-	woken chan struct{} // capacity 1: somebody died
-	look  chan struct{} // capacity 1: the watcher is to look again
-	busy  atomic.Bool   // many die at once
-
-	burst     int // deaths of which none came long after the one before
-	lastDeath time.Time
 }
 
 var made atomic.Bool
@@ -54,90 +48,55 @@ func New() (*Reaper, error) {
 		pid1:      os.Getpid() == 1,
 		started:   make(map[int]struct{}),
 		inherited: inheritedDescriptors(),
-		woken:     make(chan struct{}, 1),
-		look:      make(chan struct{}, 1),
 	}
 	if !r.pid1 {
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	}
-	defaultChildSignal()
-	go r.watch()
+	signals.Remind() // of children that we had before
 	return r, nil
-}
-
-// defaultChildSignal takes SIGCHLD away from the Go runtime, whose handler
-// would run on the main thread for each death, to no use: the watcher is told
-// by waitid(2). Default is not ignore: children still become zombies.
-func defaultChildSignal() {
-	var action [8]uintptr // SIG_DFL in the kernel's struct sigaction, whatever its layout
-	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGCHLD), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
 }
 
 // Adopt makes pid, a child that this process had before New, one that Start has
 // made.
-func (r *Reaper) Adopt(pid int) {
-	r.started[pid] = struct{}{}
-	r.lookAgain()
-}
+func (r *Reaper) Adopt(pid int) { r.started[pid] = struct{}{} }
 
 // Mourn has Exited yield, before anything else, the end of a child that was
 // reaped before New. Its number may be somebody else's: it cannot be signalled.
 func (r *Reaper) Mourn(x Exit) {
 	r.late = append(r.late, x)
-	r.wake()
+	signals.Remind()
 }
 
 // Exited yields at most limit dead children, our own and inherited ones; each
 // is a zombie until its body returns and is reaped then, also when the body
 // breaks. Should the body panic, the child stays a zombie and is yielded
-// again. It does not block. Call it after each receipt from Woken; when it
-// stops at the limit, or the body breaks, Woken becomes ready again.
+// again. It does not block. Call it each time that signals.Next tells of the
+// dead; when it stops at the limit, or the body breaks, Next tells of them again.
 func (r *Reaper) Exited(limit int) iter.Seq[Exit] {
 	return func(yield func(Exit) bool) {
-		n := 0
-		for ; n < limit && len(r.late) > 0; n++ {
-			exit := r.late[0]
-			r.late = r.late[1:]
-			if !yield(exit) {
-				r.wake()
-				return
+		for range limit {
+			if len(r.late) > 0 {
+				exit := r.late[0]
+				r.late = r.late[1:]
+				if !yield(exit) {
+					break
+				}
+				continue
 			}
-		}
-		for ; n < limit; n++ {
-			exit, err := peek(syscall.WNOHANG)
+			exit, err := peek()
 			r.childless = err == syscall.ECHILD
 			if err != nil || exit.PID == 0 {
-				break
+				return
 			}
 			more := yield(exit)
 			delete(r.started, exit.PID)
 			reap(exit.PID)
 			if !more {
-				n = limit
 				break
 			}
 		}
-		if n >= limit {
-			r.wake()
-		}
-		r.busy.Store(r.storm(n) && n < limit)
-		r.lookAgain()
+		signals.Remind()
 	}
-}
-
-// storm counts n more deaths and reports whether they come so fast that the
-// watcher should nap: many in all, none long after the one before.
-func (r *Reaper) storm(n int) bool {
-	if n == 0 {
-		return false
-	}
-	now := time.Now()
-	if now.Sub(r.lastDeath) > 2*stormNap {
-		r.burst = 0
-	}
-	r.lastDeath = now
-	r.burst += n
-	return r.burst >= stormSize
 }
 
 // Childless reports whether the latest Exited found that we have no children
@@ -174,21 +133,16 @@ const (
 	cldDumped = 3
 )
 
-// peek looks for a dead child and leaves it a zombie. With WNOHANG an Exit
-// with PID 0 says that none is dead; without, it blocks until one is.
-func peek(options int) (Exit, error) {
+// peek looks for a dead child and leaves it a zombie. An Exit with PID 0 says
+// that none is dead.
+func peek() (Exit, error) {
+	const options = syscall.WEXITED | syscall.WNOWAIT | syscall.WNOHANG
 	var info siginfo
-	options |= syscall.WEXITED | syscall.WNOWAIT
-	for {
-		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)), uintptr(options), 0, 0)
-		if errno == syscall.EINTR {
-			continue
-		}
-		if errno != 0 {
-			return Exit{}, errno
-		}
-		return Exit{PID: int(info.child.pid), Status: info.status()}, nil
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)), options, 0, 0)
+	if errno != 0 {
+		return Exit{}, errno
 	}
+	return Exit{PID: int(info.child.pid), Status: info.status()}, nil
 }
 
 // status puts the raw wait(2) status together again.

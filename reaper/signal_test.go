@@ -101,7 +101,7 @@ func TestPID1SignalsEveryoneButItself(t *testing.T) {
 		if err := r.Signal(Everyone(), signals.KILL, false); err != nil {
 			t.Fatal(err)
 		}
-		if killed := killedUntilChildless(r); killed != 2 {
+		if killed := killedUntilChildless(t, r); killed != 2 {
 			t.Errorf("%d killed, want 2", killed)
 		}
 		if err := r.Signal(Everyone(), signals.TERM, false); err != nil {
@@ -119,15 +119,15 @@ func TestGroupIsTheChildsWholeGroup(t *testing.T) {
 		if err := r.Signal(Group(pid), signals.KILL, false); err != nil {
 			t.Fatal(err)
 		}
-		if killed := killedUntilChildless(r); killed != 2 {
+		if killed := killedUntilChildless(t, r); killed != 2 {
 			t.Errorf("%d killed, want 2", killed)
 		}
 	})
 }
 
-func killedUntilChildless(r *Reaper) (killed int) {
+func killedUntilChildless(t *testing.T, r *Reaper) (killed int) {
 	for !r.Childless() {
-		<-r.Woken()
+		await(t)
 		for exit := range r.Exited(64) {
 			if exit.Status == 9 {
 				killed++

@@ -40,7 +40,6 @@ func (r *Reaper) Start(c *Command) (pid int, err error) {
 	}
 	r.started[pid] = struct{}{}
 	r.childless = false
-	r.lookAgain()
 	return pid, nil
 }
 

@@ -229,7 +229,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 		parent := start(t, r, &Command{Args: append([]string{"/proc/self/exe"}, os.Args[1:]...), Env: append(Environ(), stageVar+"=parent")})
 		var seen []Status
 		for !r.Childless() {
-			<-r.Woken()
+			await(t)
 			for exit := range r.Exited(64) {
 				if exit.PID != parent {
 					seen = append(seen, exit.Status)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"exeunt/internal/entry"
+	"exeunt/signals"
 )
 
 // These tests run in worlds of their own: the test binary starts itself as
@@ -53,6 +54,7 @@ func (w world) in(t *testing.T, body func(t *testing.T, r *Reaper)) {
 		println(worldBegun)
 		runtime.LockOSThread() // a parent-death signal is bound to the thread
 		r, err := New()
+		signals.Next(time.Unix(1, 0)) // of children from before there is none
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,8 +202,19 @@ func collect(t *testing.T, r *Reaper, pid int) Status {
 		if r.Childless() {
 			t.Fatalf("process %d has got lost", pid)
 		}
-		<-r.Woken()
+		await(t)
 	}
+}
+
+// await waits until somebody may have died.
+func await(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		if dead, _ := signals.Next(end); dead {
+			return
+		}
+	}
+	t.Fatal("nobody died")
 }
 
 // output runs a command to its end and returns what it printed.

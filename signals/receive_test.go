@@ -162,7 +162,7 @@ func TestBlockedAndIgnoredSignalsAreReceivedAllTheSame(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := start(t, binary(t), "inherit", false)
 			c.expect("child 7 <nil>")
-			c.expect("blocked  ignored  CHLD caught false")
+			c.expect("blocked  ignored  CHLD caught true")
 			c.expect("ready")
 			for _, sig := range catchable() {
 				c.kill(sig)

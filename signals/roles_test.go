@@ -163,7 +163,7 @@ func overflow() {
 		}
 	}
 	fmt.Println("full", Set(atomic.LoadUint64(&entry.Pending)) == sent.With(RTMIN+1))
-	bytes, err := unix.IoctlGetInt(entry.Pipe, unix.TIOCINQ)
+	bytes, err := unix.IoctlGetInt(int(entry.Pipe[0]), unix.TIOCINQ)
 	if err != nil {
 		panic(err)
 	}
@@ -186,7 +186,7 @@ func overflow() {
 
 // shrink makes the pipe one page, 170 records.
 func shrink() {
-	if _, err := unix.FcntlInt(uintptr(entry.Pipe), unix.F_SETPIPE_SZ, 4096); err != nil {
+	if _, err := unix.FcntlInt(uintptr(entry.Pipe[0]), unix.F_SETPIPE_SZ, 4096); err != nil {
 		panic(err)
 	}
 }

@@ -17,12 +17,12 @@ type Kernel interface {
 	// Spawn starts what id names; env is added for a hook.
 	Spawn(id ID, env []string) (pid int, err error)
 	// Perform begins to try the hook that id names, with env added; Performed
-	// comes by way of Inputs.Events. Cancel ends that.
+	// comes by way of Inputs. Cancel ends that.
 	Perform(id ID, try int, by time.Time, env []string)
 	Cancel(id ID)
 	Signal(to reaper.Target, sig signals.Signal, ifCaught bool) error
 	// Exited yields at most limit dead children; each is a zombie until its
-	// body returns. Where it stops at the limit Inputs.Dead is ready again. See
+	// body returns. Where it stops at the limit Inputs tells of the dead again. See
 	// reaper.Reaper.
 	Exited(limit int) iter.Seq[reaper.Exit]
 	Childless() bool
@@ -49,11 +49,18 @@ type Kernel interface {
 	Note(e Entry)
 }
 
-// Inputs is what wakes the loop.
-type Inputs struct {
-	Dead    <-chan struct{}         // somebody died; capacity 1
-	Signals <-chan signals.Received // see signals.Receive
-	Events  <-chan Event            // Performed and Remarked
+// Inputs is what wakes the loop. Inbox is the real one; tests bring channels.
+type Inputs interface {
+	// Next waits until something has come, or until until (zero: for ever), and
+	// returns it. It may return nothing, sooner. Only the loop calls it.
+	Next(until time.Time) Input
+}
+
+// An Input is what has come: any of the three.
+type Input struct {
+	Dead   bool             // somebody may have died; told again until Exited stopped below its limit
+	Signal signals.Received // of the zero Signal: none
+	Event  Event            // Performed, Remarked; nil: none
 }
 
 // exitsAtOnce bounds the deaths taken in one turn of the loop, so that a fork
@@ -65,7 +72,7 @@ const exitsAtOnce = 64
 // locked to the main thread where the kernel is the real one. A panic in the
 // machine does not end the run: what is left of it is driven by bare.
 func Drive(m *Machine, k Kernel, in Inputs) (code int) {
-	d := driver{m: m, k: k, in: in}
+	d := driver{m: m, k: k, in: in, childless: true}
 	defer func() {
 		if p := recover(); p != nil {
 			k.Note(Entry{At: time.Now(), Level: Error, Message: "panic in the supervisor, going on without hooks", Err: fmt.Sprint(p)})
@@ -92,40 +99,21 @@ type driver struct {
 	code      int
 }
 
-// turn waits for one thing and takes it. The dead come first, so that nothing
-// below acts on them; but something else comes after them in the same turn, or
-// a fork storm would keep signals and deadlines waiting for ever.
+// turn waits for something and takes it. The dead come first, so that nothing
+// below acts on them; they are bounded, and everything else has its place in the
+// same turn, or a fork storm would keep signals and deadlines waiting for ever.
 func (d *driver) turn() {
-	var timer <-chan time.Time
-	if at, ok := d.m.Deadline(); ok {
-		t := time.NewTimer(time.Until(at))
-		defer t.Stop()
-		timer = t.C
-	}
-	select {
-	case <-d.in.Dead:
+	until, _ := d.m.Deadline()
+	in := d.in.Next(until)
+	if in.Dead {
 		d.reap()
-	default:
-		select {
-		case <-d.in.Dead:
-			d.reap()
-		case r := <-d.in.Signals:
-			d.receive(r)
-		case ev := <-d.in.Events:
-			d.step(ev)
-		case <-timer:
-			d.step(Ticked{})
-		}
-		return
 	}
-	select {
-	case r := <-d.in.Signals:
-		d.receive(r)
-	case ev := <-d.in.Events:
-		d.step(ev)
-	case <-timer:
+	if in.Signal.Signal != 0 {
+		d.receive(in.Signal)
+	}
+	d.step(in.Event)
+	if at, ok := d.m.Deadline(); ok && !time.Now().Before(at) {
 		d.step(Ticked{})
-	default:
 	}
 }
 
@@ -230,7 +218,7 @@ func (d *driver) carryOut(a Action, now time.Time) (answer Event) {
 func (d *driver) bare() int {
 	p, schedule := d.m.plan, d.m.schedule
 	stopping, told, killed := d.m.reason != "", false, false
-	var end <-chan time.Time // of everyone's time, and then of ours
+	var end time.Time // of everyone's time, and then of ours
 	for d.first != 0 {
 		for x := range d.k.Exited(exitsAtOnce) {
 			d.bury(x)
@@ -243,30 +231,30 @@ func (d *driver) bare() int {
 			d.tell(signals.TERM)
 		}
 		// As in the machine: a grace period that nobody set kills no service.
-		if end == nil && (len(d.mains) == 0 || stopping && p.Budget.Armed) {
+		if end.IsZero() && (len(d.mains) == 0 || stopping && p.Budget.Armed) {
 			if stopping = true; schedule.Begin.IsZero() || !p.Budget.Armed {
 				schedule = p.Budget.Schedule(time.Now())
 			}
-			end = time.After(time.Until(schedule.Everyone))
+			end = schedule.Everyone
 			d.k.Arm(schedule.Done.Add(schedule.Margin / 2))
 		}
-		select {
-		case <-d.in.Dead:
-		case r := <-d.in.Signals:
-			if stopping = stopping || p.StopOn.Has(r.Signal); !stopping {
-				d.tell(r.Signal)
+		if sig := d.in.Next(end).Signal.Signal; sig != 0 {
+			if stopping = stopping || p.StopOn.Has(sig); !stopping {
+				d.tell(sig)
 			}
-		case <-end:
-			if killed {
-				return d.codeLeft()
-			}
-			killed = true
-			d.tell(signals.KILL)
-			if p.PID1 {
-				_ = d.k.Signal(reaper.Everyone(), signals.KILL, false) // nobody left is no error
-			}
-			end = time.After(time.Until(schedule.Done))
 		}
+		if end.IsZero() || time.Now().Before(end) {
+			continue
+		}
+		if killed {
+			return d.codeLeft()
+		}
+		killed = true
+		d.tell(signals.KILL)
+		if p.PID1 {
+			_ = d.k.Signal(reaper.Everyone(), signals.KILL, false) // nobody left is no error
+		}
+		end = schedule.Done
 	}
 	return exitFailure // nothing was started
 }

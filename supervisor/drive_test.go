@@ -43,6 +43,34 @@ type stage struct {
 	armed time.Time
 }
 
+// channels are Inputs that synctest understands.
+type channels struct {
+	dead    <-chan struct{}
+	signals <-chan signals.Received
+	events  <-chan Event
+}
+
+func (c channels) Next(until time.Time) (in Input) {
+	var timer <-chan time.Time
+	if !until.IsZero() {
+		timer = time.After(time.Until(until))
+	}
+	select {
+	case <-c.dead:
+		in.Dead = true
+	case in.Signal = <-c.signals:
+	case in.Event = <-c.events:
+	case <-timer:
+	}
+	// What came with it is told with it.
+	select {
+	case <-c.dead:
+		in.Dead = true
+	default:
+	}
+	return in
+}
+
 func newStage(t *testing.T, actors map[ID]actor) *stage {
 	return &stage{t: t, actors: actors, dead: make(chan struct{}, 1), deaths: make(chan reaper.Exit, 10_000), events: make(chan Event, 10),
 		alive: map[int]chan signals.Signal{}, pids: 9, began: time.Now()}
@@ -205,7 +233,7 @@ func (s *stage) play(p *Plan, at map[time.Duration]signals.Signal) (code int, to
 	for after, sig := range at {
 		time.AfterFunc(after, func() { received <- signals.Received{Signal: sig} })
 	}
-	code = Drive(New(p), s, Inputs{Dead: s.dead, Signals: received, Events: s.events})
+	code = Drive(New(p), s, channels{s.dead, received, s.events})
 	return code, time.Since(s.began)
 }
 
@@ -284,7 +312,7 @@ func TestOnlyAKillThatNobodySentIsLookedInto(t *testing.T) {
 			received := make(chan signals.Received, 1)
 			time.AfterFunc(time.Minute, func() { received <- signals.Received{Signal: signals.TERM, PID: 42} })
 			m := New(p)
-			code := Drive(m, s, Inputs{Dead: s.dead, Signals: received, Events: s.events})
+			code := Drive(m, s, channels{s.dead, received, s.events})
 			r := m.Report()
 			if code != c.code || s.kills != c.left || r.Services[0].OOM != c.oom {
 				t.Errorf("%s: code %d, %d kills left, out of memory %v\n%s", name, code, s.kills, r.Services[0].OOM, strings.Join(s.log, "\n"))
@@ -302,7 +330,7 @@ func TestDeathsComeBeforeSignals(t *testing.T) {
 			s := newStage(t, map[ID]actor{"main": {alone: time.Second, code: 3}})
 			received := make(chan signals.Received, 1)
 			m := New(onePlan(10 * time.Second))
-			d := driver{m: m, k: s, in: Inputs{Dead: s.dead, Signals: received}}
+			d := driver{m: m, k: s, in: channels{s.dead, received, s.events}}
 			d.step(Booted{})
 			<-time.After(time.Second)
 			synctest.Wait() // the death has been told
@@ -325,7 +353,7 @@ func TestStormOfDeathsStarvesNeitherSignalsNorDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, map[ID]actor{"main": {deaf: true}})
 		received := make(chan signals.Received, 1)
-		d := driver{m: New(onePlan(time.Second)), k: s, in: Inputs{Dead: s.dead, Signals: received}}
+		d := driver{m: New(onePlan(time.Second)), k: s, in: channels{s.dead, received, s.events}}
 		d.step(Booted{})
 		received <- signals.Received{Signal: signals.TERM}
 		for turns := 0; d.m.phase < Terminate; turns++ {
@@ -356,7 +384,7 @@ func TestMoreDeathsThanTheLimitAreAllTaken(t *testing.T) {
 		m := New(onePlan(time.Second))
 		received := make(chan signals.Received, 1)
 		time.AfterFunc(time.Minute, func() { received <- signals.Received{Signal: signals.TERM} })
-		Drive(m, s, Inputs{Dead: s.dead, Signals: received})
+		Drive(m, s, channels{s.dead, received, s.events})
 		if m.Report().Reaped != 5*exitsAtOnce {
 			t.Errorf("%d orphans reaped, want %d", m.Report().Reaped, 5*exitsAtOnce)
 		}
@@ -438,7 +466,7 @@ func TestPanicInTheMachineStillEndsInTimeWithMainsCode(t *testing.T) {
 				m := New(p)
 				b := &brokenAt{s, m, c.message}
 				defer s.curtain()
-				code := Drive(m, b, Inputs{Dead: s.dead, Signals: received})
+				code := Drive(m, b, channels{s.dead, received, s.events})
 				took := time.Since(s.began)
 				if code != c.code || took > c.most {
 					t.Errorf("code %d after %v, want %d after at most %v\n%s", code, took, c.code, c.most, strings.Join(s.log, "\n"))
@@ -466,7 +494,7 @@ func TestFailedSignalIsALogLineAndNoEnd(t *testing.T) {
 		s := &deafKernel{newStage(t, map[ID]actor{"main": {alone: 3 * time.Second}})}
 		received := make(chan signals.Received, 1)
 		received <- signals.Received{Signal: signals.HUP}
-		code := Drive(New(onePlan(time.Second)), s, Inputs{Dead: s.dead, Signals: received})
+		code := Drive(New(onePlan(time.Second)), s, channels{s.dead, received, s.events})
 		if code != 0 || !strings.Contains(strings.Join(s.log, "\n"), "cannot signal process 10") {
 			t.Errorf("code %d\n%s", code, strings.Join(s.log, "\n"))
 		}

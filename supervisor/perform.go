@@ -24,7 +24,7 @@ func (s *System) Perform(id ID, try int, by time.Time, env []string) {
 	around := hooks.Surroundings{
 		Env:       slices.Concat(s.Env, h.Env, env),
 		Processes: s.processes(h),
-		Note:      func(text string) { s.Events <- Remarked{id, text} },
+		Note:      func(text string) { s.Inbox.Put(Remarked{id, text}) },
 	}
 	s.background(id, try, by, func(ctx context.Context) error { return h.Perform(ctx, around) })
 }
@@ -40,7 +40,7 @@ func (s *System) background(id ID, try int, by time.Time, do func(ctx context.Co
 	go func() {
 		err := do(ctx)
 		cancel()
-		s.Events <- Performed{id, try, err}
+		s.Inbox.Put(Performed{id, try, err})
 	}()
 }
 

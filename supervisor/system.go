@@ -28,9 +28,8 @@ type System struct {
 	Output func(hook string) (*os.File, error)
 	// Log takes each entry of the report; nil drops them.
 	Log func(Entry)
-	// Events is where performed hooks answer: Inputs.Events. It needs room, since
-	// the run may be over when one does.
-	Events chan Event
+	// Inbox is where performed hooks answer.
+	Inbox *Inbox
 	// Answers takes the answer to an Asked; it must not block. Nil drops them.
 	Answers func(token int, err string, now Snapshot)
 	// Standing takes how the run as a whole stands, whenever that changes; it

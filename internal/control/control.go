@@ -43,8 +43,9 @@ type Options struct {
 	// Empty is nowhere.
 	HTTP string
 
-	Plan   *supervisor.Plan
-	Events chan<- supervisor.Event // Inputs.Events
+	Plan *supervisor.Plan
+	// Put gives the loop a question: Inbox.Put.
+	Put func(supervisor.Event)
 	// Sender names who gives an order: System.Sender.
 	Sender func(signals.Received) string
 	// Note takes what there is to be said of the server itself.
@@ -165,7 +166,7 @@ func (s *Server) Close() {
 // over.
 func (s *Server) forward() {
 	for ev := range s.outbox {
-		s.Events <- ev
+		s.Put(ev)
 	}
 }
 

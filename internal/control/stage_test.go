@@ -57,7 +57,7 @@ func perform(where string) int {
 	events := make(chan supervisor.Event, 64)
 	name := os.Getenv("CONTROL_TEST_NAME")
 	s, err := Open(Options{
-		Control: where, Plan: plan(), Events: events,
+		Control: where, Plan: plan(), Put: func(ev supervisor.Event) { events <- ev },
 		Note: func(e supervisor.Entry) { fmt.Println("note:", e.Message+":", e.Err) },
 	})
 	if err != nil {

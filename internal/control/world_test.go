@@ -54,7 +54,7 @@ func begin(t testing.TB, socket string, change func(*Options)) *loop {
 	l := &loop{t: t, socket: socket, events: make(chan supervisor.Event, 64), asked: make(chan supervisor.Asked, 64)}
 	l.now = supervisor.Snapshot{Phase: supervisor.Run, Services: []supervisor.ServiceStatus{{Name: "web-1"}, {Name: "web-2"}, {Name: "db"}}}
 	o := Options{
-		Control: l.socket, Plan: plan(), Events: l.events,
+		Control: l.socket, Plan: plan(), Put: func(ev supervisor.Event) { l.events <- ev },
 		Sender: func(r signals.Received) string { return fmt.Sprintf("pid %d", r.PID) },
 		Note: func(e supervisor.Entry) {
 			l.mu.Lock()

@@ -25,8 +25,8 @@
 // which package signals reads. It hands to the runtime what is the runtime's:
 // preemption and everything else that a thread of ours sent to another, and
 // the faults of our own code, so that a nil dereference is a panic as ever.
-// SIGCHLD is left at its default, whatever was inherited: ignored, it would
-// take the zombies and their exit codes away.
+// SIGCHLD is caught too, whatever was inherited: ignored, it would take the
+// zombies and their exit codes away. It tells of deaths only.
 //
 // Between the moment the runtime installs its handlers and our init (some
 // tenths of a millisecond) a HUP, INT, QUIT or TERM makes the runtime exit
@@ -63,9 +63,9 @@ var NoFile [2]uint64
 // pipe was to be had.
 var Handlers bool
 
-// Pipe is the descriptor from which Records are read, if Handlers. It is
-// blocking and close-on-exec.
-var Pipe int
+// Pipe is where the Records are, if Handlers: the descriptor to read them from,
+// which blocks, and the one to write to, which does not. Both are close-on-exec.
+var Pipe [2]int32
 
 // Pending has the signals, bit n-1 for signal n, that arrived before the pipe
 // existed or when it was full. It is to be swapped with 0 atomically before

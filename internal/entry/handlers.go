@@ -20,12 +20,9 @@ var (
 	// there was none the signal is dropped instead.
 	runtimes [65]uintptr
 
-	self     int32    // our PID
-	writeEnd int32    // of the pipe
-	ends     [2]int32 // of the pipe, reading end first
-	before   sigaction
-	nothing  uint64
-	byItself sigaction
+	self    int32 // our PID
+	before  sigaction
+	nothing uint64
 )
 
 // rtSigaction is rt_sigaction(2). It returns 0 or a negative errno.
@@ -35,20 +32,24 @@ func rtSigaction(sig uintptr, install, before *sigaction) int
 func rtSigmask(mask *uint64)
 
 func init() {
-	const chld, kill, stop = 17, 9, 19
+	const (
+		chld, kill, stop = 17, 9, 19
+		deathsOnly       = 1 // SA_NOCLDSTOP
+	)
 	if Handlers = openPipe(); Handlers {
 		pid, _ := rawSyscall(sysGetpid, 0, 0, 0)
 		self = int32(pid)
 		for i := range min(TakenCount, len(Taken)) {
-			rawSyscall(sysWrite, uintptr(writeEnd), uintptr(unsafe.Pointer(&Taken[i])), unsafe.Sizeof(Taken[i]))
+			rawSyscall(sysWrite, uintptr(Pipe[1]), uintptr(unsafe.Pointer(&Taken[i])), unsafe.Sizeof(Taken[i]))
 		}
 		for sig := uintptr(1); sig <= 64; sig++ {
 			if sig != chld && sig != kill && sig != stop {
 				takeOver(sig)
 			}
 		}
+		catch.flags |= deathsOnly
+		takeOver(chld)
 	}
-	rtSigaction(chld, &byItself, nil)
 	// This is the main thread. What it inherited as blocked is for the
 	// children to have; what the ELF entry put off arrives now.
 	rtSigmask(&nothing)
@@ -78,13 +79,12 @@ func openPipe() bool {
 		setFlags    = 4    // F_SETFL
 		setPipeSize = 1031 // F_SETPIPE_SZ
 	)
-	if _, errno := rawSyscall(sysPipe2, uintptr(unsafe.Pointer(&ends)), closeOnExec, 0); errno != 0 {
+	if _, errno := rawSyscall(sysPipe2, uintptr(unsafe.Pointer(&Pipe)), closeOnExec, 0); errno != 0 {
 		return false
 	}
-	Pipe, writeEnd = int(ends[0]), ends[1]
-	rawSyscall(sysFcntl, uintptr(writeEnd), setFlags, nonBlocking)
+	rawSyscall(sysFcntl, uintptr(Pipe[1]), setFlags, nonBlocking)
 	// Refused where the user's pipes have their share already
 	// (pipe-user-pages-soft): then it is filled sooner, and Pending used.
-	rawSyscall(sysFcntl, uintptr(writeEnd), setPipeSize, 1<<20)
+	rawSyscall(sysFcntl, uintptr(Pipe[1]), setPipeSize, 1<<20)
 	return true
 }

@@ -127,7 +127,7 @@ fault:
 	JCS	runtime
 record:
 	MOVL	DI, R12
-	MOVL	·writeEnd(SB), DI
+	MOVL	·Pipe+4(SB), DI
 	MOVL	$24, DX			// sizeof(Record)
 	MOVL	$SYS_write, AX
 	SYSCALL
@@ -138,7 +138,7 @@ record:
 	DECL	R12
 	LOCK
 	BTSQ	R12, ·Pending(SB)
-	MOVL	·writeEnd(SB), DI
+	MOVL	·Pipe+4(SB), DI
 	LEAQ	empty<>(SB), SI
 	MOVL	$24, DX
 	MOVL	$SYS_write, AX

@@ -146,7 +146,7 @@ fault:
 	TBNZ	$0, R4, runtime
 record:
 	MOVW	R0, R9
-	MOVW	·writeEnd(SB), R0
+	MOVW	·Pipe+4(SB), R0
 	MOVD	$24, R2			// sizeof(Record)
 	MOVD	$SYS_write, R8
 	SVC
@@ -157,7 +157,7 @@ record:
 	MOVD	LR, R10
 	BL	pend<>(SB)
 	MOVD	R10, LR
-	MOVW	·writeEnd(SB), R0
+	MOVW	·Pipe+4(SB), R0
 	MOVD	$empty<>(SB), R1
 	MOVD	$24, R2
 	MOVD	$SYS_write, R8
