@@ -111,7 +111,7 @@ func TestOneFileIsWrittenByOneAtATime(t *testing.T) {
 	}
 	const lines = 200
 	long := strings.Repeat("y", 2*pipeBuf) // more than a pipe takes in one go
-	var wait sync.WaitGroup
+	var pipes []*os.File
 	for number := 1; number <= 2; number++ {
 		w, err := s.Open("a", number, prefixed)
 		if err != nil {
@@ -120,6 +120,10 @@ func TestOneFileIsWrittenByOneAtATime(t *testing.T) {
 		if lost := s.Drain(time.Now().Add(patience)); lost != 0 { // nor does this make two of them
 			t.Fatalf("%d bytes lost of nothing", lost)
 		}
+		pipes = append(pipes, w)
+	}
+	var wait sync.WaitGroup
+	for _, w := range pipes {
 		wait.Go(func() {
 			for range lines {
 				fmt.Fprintln(w, long)
