@@ -95,7 +95,7 @@ func (k *key) machine(m *Machine) {
 		k.flag(s.started, s.asShell, s.toStop, s.again, s.failed, s.final, s.completed && m.phase <= Run, s.tidy, s.held, s.due, s.unhealthy, s.reloading, s.start != 0)
 		k.time(s.rungAt, s.groupAt, s.killAt, s.nextAt, s.againAt, s.restAt, s.readyBy, s.aliveBy)
 		k.num(int(s.watchdog))
-		if m.phase <= Run && i < len(m.plan.Services) && m.plan.Services[i].Restart.When != Never {
+		if m.phase <= Run && i < len(m.plan.Services) && paced(&m.plan.Services[i].Restart) {
 			k.time(m.report.Services[i].Started)
 		}
 	}
@@ -141,6 +141,9 @@ func (k *key) machine(m *Machine) {
 		k.flag(place >= 0 && m.report.Strays[place].Killed)
 	}
 }
+
+// paced reports whether it matters how long a service has run when it ends.
+func paced(r *Restart) bool { return r.When != Never && (r.Delay > 0 || r.Max > 0) }
 
 // behind is by how many tries an answer is late. Tries count on in each life of
 // a service, and nothing else depends on their number.

@@ -334,9 +334,12 @@ var plans = []struct {
 		{Name: "db", Essential: true, Health: probed("db")}, {Name: "migrate", Essential: true, Oneshot: true, DependsOn: []Dependency{{"db", Healthy}}},
 		{Name: "web", Essential: true, DependsOn: []Dependency{{"db", Started}, {"migrate", Completed}}}}},
 		surprise{terms: 1, refusals: 1}},
-	{"services that start again, and what they leave behind", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
-		{Name: "web", Essential: true, Restart: Restart{When: OnFailure, Max: 2, Delay: 1, MaxDelay: 2}, PreStart: []hooks.Hook{command("prepare")}, PostStop: []hooks.Hook{command("tidy")}}}},
+	{"one that starts again, and what it leaves behind", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
+		{Name: "web", Essential: true, StopGrace: 60 * time.Millisecond, Restart: Restart{When: OnFailure}}}},
 		surprise{terms: 1, refusals: 1, forks: 1, where: ofAGroup}},
+	{"one that starts again, with its hooks, until it is given up", Plan{PID1: true, Budget: armed(100 * time.Millisecond), HookTimeout: 100 * time.Millisecond, Straggler: -1, Services: []Service{
+		{Name: "web", Essential: true, Restart: Restart{When: OnFailure, Max: 1, Delay: 1, MaxDelay: 2}, PreStart: []hooks.Hook{command("prepare")}, PostStop: []hooks.Hook{command("tidy")}}}},
+		surprise{terms: 1, refusals: 1}},
 	{"one that has to be well", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
 		{Name: "web", Essential: true, StartTimeout: 300 * time.Millisecond, Health: &Health{Probe: probed("web").Probe, Retries: 2,
 			Interval: 100 * time.Millisecond, StartInterval: 100 * time.Millisecond, OnUnhealthy: RestartUnhealthy}}}},

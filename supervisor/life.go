@@ -201,7 +201,7 @@ func (m *Machine) ended(i int, status reaper.Status, oom bool) {
 	s, p, r := &m.services[i], &m.plan.Services[i], &m.report.Services[i]
 	killed, own := s.state == Killed && status.Signal() == signals.KILL, m.reason == ""
 	success := !s.failed && (m.succeeded(i, status) || s.toStop && !killed)
-	again, final, asked := s.again, s.final, s.toStop
+	again, failed, final, asked := s.again, s.failed, s.final, s.toStop
 	m.dropProbe(i)
 	s.state, s.status, s.life, s.stopping = Exited, status, life{}, stopping{}
 	s.completed = m.succeeded(i, status)
@@ -223,7 +223,7 @@ func (m *Machine) ended(i int, status reaper.Status, oom bool) {
 	}
 	if again {
 		s.restarts++
-		m.again(i, m.delay(i, success))
+		m.again(i, m.delay(i, !failed))
 	} else {
 		m.over(i, success, final)
 	}
@@ -255,6 +255,9 @@ func (m *Machine) over(i int, success, final bool) {
 	s, p := &m.services[i], &m.plan.Services[i]
 	limit := p.Restart.Max > 0 && s.row >= p.Restart.Max
 	wanted := !final && (p.Restart.When == Always || p.Restart.When == OnFailure && !success)
+	if wanted && limit && !s.held {
+		m.note(Entry{Level: Error, Message: "given up", Service: p.Name, Restarts: s.restarts})
+	}
 	switch {
 	case s.held:
 	case wanted && !limit:
@@ -273,9 +276,6 @@ func (m *Machine) over(i int, success, final bool) {
 		return
 	case p.Oneshot:
 	case p.Essential:
-		if wanted {
-			m.note(Entry{Level: Error, Message: "given up", Service: p.Name, Restarts: s.restarts})
-		}
 		m.endsItself(i)
 		return
 	}

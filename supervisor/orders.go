@@ -92,7 +92,13 @@ func (m *Machine) order(a Asked) string {
 // startOne starts a service that does not run, or that waits for its time.
 func (m *Machine) startOne(i int) {
 	s := &m.services[i]
-	if s.held = false; m.plan.Services[i].Spare || s.state > Backoff && s.state != Exited {
+	if m.plan.Services[i].Spare {
+		return
+	}
+	if s.held = false; s.toStop {
+		s.again = true
+	}
+	if s.state > Backoff && s.state != Exited {
 		return
 	}
 	if s.state != Waiting || m.plan.Services[i].Timetable != nil {

@@ -382,7 +382,7 @@ func (s *story) order(words []string) (err error) {
 	if len(words) > 3 {
 		a.Signal, err = signals.Parse(words[3])
 	}
-	s.world.step(a)
+	s.world.order(a)
 	return err
 }
 
@@ -408,6 +408,11 @@ func (s *story) notify(who string, words []string) (err error) {
 		default:
 			err = fmt.Errorf("unknown word %q", w)
 		}
+	}
+	if heir := s.world.find(ev.MainPID); heir != nil { // from now on it is the service
+		old := &s.world.procs[s.world.last(s.world.m.index(who))]
+		heir.id, heir.service = old.id, old.service
+		old.id, old.service = "", -1
 	}
 	s.world.step(ev)
 	return err
