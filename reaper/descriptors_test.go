@@ -22,15 +22,20 @@ func folder(t *testing.T, name string) *os.File {
 	return file
 }
 
-// folderAt opens a directory at a number of its own, not to be inherited.
+// folderAt puts a directory at a number of ours, not to be inherited. It stays
+// there: the file is not closed when it is forgotten.
 func folderAt(t *testing.T, fd int, name string) *os.File {
 	t.Helper()
-	file := folder(t, name)
-	if err := unix.Dup3(int(file.Fd()), fd, unix.O_CLOEXEC); err != nil {
+	opened, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		err = errors.Join(unix.Dup3(opened, fd, unix.O_CLOEXEC), unix.Close(opened))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	_ = file.Close()
-	return os.NewFile(uintptr(fd), name)
+	file := os.NewFile(uintptr(fd), name)
+	t.Cleanup(func() { _ = file.Close() })
+	return file
 }
 
 // names prints what is at the descriptors; a "-" where there is nothing.
@@ -59,10 +64,7 @@ func TestExtraFilesAreAtTheirNumbersAndNoOthers(t *testing.T) {
 func TestExtraFilesMayLieInEachOthersWay(t *testing.T) {
 	world{}.in(t, func(t *testing.T, r *Reaper) {
 		usr, tmp, own := folderAt(t, 50, "/usr"), folderAt(t, 51, "/tmp"), folderAt(t, 52, "/var")
-		stdin := folder(t, "/etc")
-		if err := unix.Dup3(int(stdin.Fd()), 0, 0); err != nil {
-			t.Fatal(err)
-		}
+		folderAt(t, 0, "/etc")
 		for _, c := range []struct {
 			want  string
 			stdin *os.File
@@ -114,9 +116,10 @@ func TestExtraFileTakesThePlaceOfAnInheritedOne(t *testing.T) {
 			}
 		}
 		// An inherited one can be moved, into the place of another.
+		extra = map[int]*os.File{71: os.NewFile(70, "seventy")}
 		for want, all := range map[string]bool{"[71]": false, "[70 71]": true} {
 			c := descriptors(t)
-			c.Descriptors, c.Extra = all, map[int]*os.File{71: os.NewFile(70, "seventy")}
+			c.Descriptors, c.Extra = all, extra
 			if got := output(t, r, c); got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
@@ -134,9 +137,7 @@ func TestFailureIsToldAlsoWhenExtraFilesTakeEveryNumber(t *testing.T) {
 		}
 		c.Extra[20] = folder(t, "/usr")
 		c.Stdin = folder(t, "/var")
-		if err := unix.Dup3(int(folder(t, "/tmp").Fd()), 0, 0); err != nil {
-			t.Fatal(err)
-		}
+		folderAt(t, 0, "/tmp")
 		if got := output(t, r, c); got != "/tmp /usr /tmp" {
 			t.Errorf("%s", got)
 		}
@@ -153,9 +154,7 @@ func TestFailureIsToldAlsoWhenExtraFilesTakeEveryNumber(t *testing.T) {
 func TestScriptWithoutInterpreterLineGetsItsFilesToo(t *testing.T) {
 	world{}.in(t, func(t *testing.T, r *Reaper) {
 		script := write(t, t.TempDir()+"/script", `for fd in 0 50 51; do readlink /proc/$$/fd/$fd; done | xargs`, 0o755)
-		if err := unix.Dup3(int(folder(t, "/var").Fd()), 0, 0); err != nil {
-			t.Fatal(err)
-		}
+		folderAt(t, 0, "/var")
 		usr, tmp := folderAt(t, 50, "/usr"), folderAt(t, 51, "/tmp")
 		c := &Command{Args: []string{script}, Stdin: usr, Extra: map[int]*os.File{50: tmp, 51: os.Stdin}}
 		if got := output(t, r, c); got != "/usr /tmp /var" {
