@@ -47,7 +47,7 @@ func stranger(pid, main int) bool {
 	if pid == main {
 		return false
 	}
-	if group, err := unix.Getpgid(pid); err == unix.ESRCH || err == nil && group == main {
+	if group, err := unix.Getpgid(pid); err == nil && group == main {
 		return false
 	}
 	if session, err := unix.Getsid(pid); err == nil && session == main {
