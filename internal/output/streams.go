@@ -24,9 +24,10 @@ type Streams struct {
 }
 
 // Streams returns where the output of services goes, beside the log: each line
-// with the service's name, or with json as an object. The names are the services'; they are padded to the longest. The sinks
-// are our descriptors 1 and 2, to which at most one write each blocks at a time,
-// the log's included: so many threads are to be had for it.
+// with the service's name, or with json as an object. The names are the
+// services', padded to the longest; runs that overlap have different ones. The
+// sinks are our descriptors 1 and 2; at most one write to each blocks at a time,
+// the log's included, and needs a thread (see reaper.Prewarm).
 func (l *Log) Streams(names []string, json bool) *Streams { return l.streams(1, 2, names, json) }
 
 func (l *Log) streams(stdout, stderr int, names []string, json bool) *Streams {
