@@ -45,7 +45,7 @@ func withPrograms(m *testing.M) int {
 	if err == nil {
 		err = build(filepath.Join(bin, "programs"), "./testdata/programs")
 	}
-	for _, name := range []string{"daemon", "deaf", "hungry", "limited", "listen", "masked", "nopidns", "outer", "pid1", "pid1-set", "rlimit", "slow"} {
+	for _, name := range []string{"daemon", "deaf", "hungry", "knock", "limited", "listen", "masked", "nopidns", "outer", "pid1", "pid1-set", "rlimit", "slow"} {
 		if err == nil {
 			err = os.Symlink("programs", filepath.Join(bin, name))
 		}

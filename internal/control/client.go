@@ -41,8 +41,8 @@ type Call struct {
 	Terminal bool
 	Out, Err io.Writer // nil is our own standard output and error
 
-	// Received ends the Call at a signal that would end any program. It does not
-	// take an order back.
+	// Received ends the Call at a signal that would end any program, but for a
+	// TERM that follows from what it asks. That does not take an order back.
 	Received <-chan signals.Received
 }
 
@@ -70,11 +70,19 @@ func (c *Call) Run() (code int) {
 			switch {
 			case r.Signal == signals.INT && c.Watch:
 				return 0
+			case r.Signal == signals.TERM && c.stops():
+				// What we asked for has come to us, as to everyone; the answer has
+				// been given, or the run ends, and then the connection does.
 			case signals.SetOf(signals.HUP, signals.INT, signals.QUIT, signals.TERM).Has(r.Signal):
 				return 128 + int(r.Signal)
 			}
 		}
 	}
+}
+
+// stops reports whether the order is to stop everything.
+func (c *Call) stops() bool {
+	return c.Order == supervisor.AskHalt || c.Order == supervisor.AskPreStop
 }
 
 // complain says what is wrong, as lines of their own.

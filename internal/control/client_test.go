@@ -271,6 +271,25 @@ func TestSignalsEndACall(t *testing.T) {
 	}
 }
 
+func TestTheTermThatFollowsFromAStopDoesNotEndTheCall(t *testing.T) {
+	for _, order := range []supervisor.Order{supervisor.AskPreStop, supervisor.AskHalt} {
+		l := open(t, nil)
+		received := make(chan signals.Received)
+		done := make(chan int, 1)
+		go func() {
+			call := Call{Order: order, Control: l.socket, Out: io.Discard, Err: io.Discard, Received: received}
+			done <- call.Run()
+		}()
+		asked := l.order()
+		received <- signals.Received{Signal: signals.TERM}
+		received <- signals.Received{Signal: signals.TERM} // taken: the first has not ended it
+		l.Answer(asked.Token, "", supervisor.Snapshot{})
+		if code := <-done; code != 0 {
+			t.Errorf("%v: code %d", order, code)
+		}
+	}
+}
+
 // A writer is a function that is given what is written.
 type writer func(text string)
 

@@ -12,6 +12,7 @@ var programs = map[string]func(args []string) (code int){
 	"daemon":   daemon,   // runs its arguments in a session of their own, double-forked
 	"deaf":     deaf,     // takes TERM and INT, and stays
 	"hungry":   hungry,   // takes memory until it is stopped
+	"knock":    knock,    // opens connections and says nothing
 	"limited":  limited,  // runs its arguments in a memory cgroup
 	"listen":   listen,   // answers HTTP requests
 	"masked":   masked,   // becomes its arguments, with a signal blocked
