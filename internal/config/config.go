@@ -271,6 +271,16 @@ func forHooks(name string) bool {
 
 // invocation builds the plan from flags and file that have been read.
 func (f *flags) invocation(l line, env []string, host Host, r *reader, doc *file) (*Invocation, error) {
+	cast, err := f.assemble(r, doc, l.program, env)
+	if err != nil {
+		return nil, err
+	}
+	terminal := or(f.TTY, toApp) == toApp
+	cast.terminal = terminal && host.Terminal
+	services := cast.build()
+	if err := r.err(); err != nil {
+		return nil, err
+	}
 	rewrites, err := signals.ParseRewrites(f.Rewrite...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.sources["rewrite"], err)
@@ -279,14 +289,8 @@ func (f *flags) invocation(l line, env []string, host Host, r *reader, doc *file
 	if err != nil {
 		return nil, err
 	}
-	cast, err := f.assemble(r, doc, l.program, env)
-	if err != nil {
-		return nil, err
-	}
-	terminal := or(f.TTY, toApp) == toApp
-	cast.terminal = terminal && host.Terminal
 	plan := &supervisor.Plan{
-		Services: cast.build(),
+		Services: services,
 		Managed:  doc != nil && len(doc.services) > 0,
 		PreStart: list(f.PreStart), PostStart: list(f.PostStart),
 		PreStop: list(f.PreStop), PostStop: list(f.PostStop),
@@ -299,10 +303,7 @@ func (f *flags) invocation(l line, env []string, host Host, r *reader, doc *file
 		OnStopExit:  int(or(f.OnStopExit, -1)),
 		PID1:        host.PID1,
 	}
-	if err := r.err(); err != nil {
-		return nil, err
-	}
-	if len(plan.Services) == 0 {
+	if len(services) == 0 {
 		return nil, fmt.Errorf("%s: nothing to run: no service is enabled, and no command given", r.name)
 	}
 	for i := range plan.Services {

@@ -127,10 +127,23 @@ func (o object[T]) read(r *reader, n *node) {
 // value reads the value of a key.
 func (r *reader) value(e *entry, v value) {
 	if c, ok := v.(choice); e.value.kind == absent && !(ok && c.nothing != nil) {
-		r.wrong(e.value, "has no value")
+		r.wrong(e.key(), "has no value")
 		return
 	}
 	v.read(r, e.value)
+}
+
+// all reads a value and reports whether nothing was wrong with it.
+func (r *reader) all(n *node, v value) bool {
+	before := len(r.problems)
+	v.read(r, n)
+	return len(r.problems) == before && n.sound()
+}
+
+// sound reports whether nothing is broken in a node.
+func (n *node) sound() bool {
+	return n.kind != broken && !slices.ContainsFunc(n.items, func(n *node) bool { return !n.sound() }) &&
+		!slices.ContainsFunc(n.entries, func(e *entry) bool { return !e.value.sound() })
 }
 
 // key is where the key itself stands.
@@ -138,11 +151,13 @@ func (e *entry) key() *node { return &node{path: e.value.path, line: e.line, col
 
 // unexpected complains of the kind of a node.
 func (r *reader) unexpected(n *node, want string) {
-	if n.kind == absent {
+	switch n.kind {
+	case absent:
 		r.wrong(n, "has no value: want %s", want)
-		return
+	case broken:
+	default:
+		r.wrong(n, "want %s, not %v", want, n.kind)
 	}
-	r.wrong(n, "want %s, not %v", want, n.kind)
 }
 
 // A word is a scalar. Its parse stores what it reads; its error is about the

@@ -49,10 +49,11 @@ const (
 	scalar
 	sequence
 	mapping
+	broken // what is wrong with it has been told
 )
 
 func (k kind) String() string {
-	return [...]string{"nothing", "a single value", "a list", "a mapping"}[k]
+	return [...]string{"nothing", "a single value", "a list", "a mapping", "something broken"}[k]
 }
 
 // at is the value of a key of a mapping, or the mapping where there is none:
@@ -188,14 +189,15 @@ func (b *builder) build(from ast.Node, path string) *node {
 		if b.nodes == mostNodes+1 {
 			b.wrong(n, "the aliases of this file stand for too much")
 		}
+		n.kind = broken
 		return n
 	}
 	switch v := from.(type) {
 	case *ast.NullNode:
 	case *ast.MappingNode:
-		b.mapping(n, v.Values)
+		b.mapping(n, v.Values, v.IsFlowStyle)
 	case *ast.MappingValueNode:
-		b.mapping(n, []*ast.MappingValueNode{v})
+		b.mapping(n, []*ast.MappingValueNode{v}, false)
 	case *ast.SequenceNode:
 		n.kind = sequence
 		for i, item := range v.Values {
@@ -205,12 +207,17 @@ func (b *builder) build(from ast.Node, path string) *node {
 		n = b.build(v.Value, path)
 		b.anchors[v.Name.GetToken().Value] = v.Value // from here on: an alias within itself has no end
 	case *ast.AliasNode:
-		if meant := b.meant(n, v); meant != nil {
-			n = b.build(meant, path)
+		meant := b.anchors[v.Value.GetToken().Value]
+		if meant == nil {
+			b.wrong(n, "no &%[1]s before this *%[1]s", v.Value.GetToken().Value)
+			n.kind = broken
+			break
 		}
+		n = b.build(meant, path)
 	case *ast.TagNode:
 		if tag := v.GetToken().Value; !slices.Contains([]string{"!!str", "!!int", "!!float", "!!bool", "!!map", "!!seq"}, tag) {
 			b.wrong(n, "the tag %s means nothing here", tag)
+			n.kind = broken
 			break
 		}
 		if v.Value != nil {
@@ -234,21 +241,12 @@ func plain(n ast.Node) string {
 	return strings.TrimSpace(n.GetToken().Value)
 }
 
-// meant is what an alias stands for.
-func (b *builder) meant(n *node, alias *ast.AliasNode) ast.Node {
-	name := alias.Value.GetToken().Value
-	if b.anchors[name] == nil {
-		b.wrong(n, "no &%s before this *%s", name, name)
-	}
-	return b.anchors[name]
-}
-
 // mapping fills a mapping from the parser's entries.
-func (b *builder) mapping(n *node, from []*ast.MappingValueNode) {
+func (b *builder) mapping(n *node, from []*ast.MappingValueNode, flow bool) {
 	n.kind = mapping
 	for i, v := range from {
 		at := v.Key.GetToken().Position
-		if i == 0 && v.GetToken().Position.Column > at.Column { // not that of a {
+		if i == 0 && !flow { // else it is that of the brace
 			n.line, n.column = at.Line, at.Column
 		}
 		var key ast.Node = v.Key

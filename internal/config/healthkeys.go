@@ -45,10 +45,8 @@ type checked struct {
 }
 
 func (c checked) read(r *reader, n *node) {
-	before := len(r.problems)
-	c.value.read(r, n)
 	h := c.h
-	if len(r.problems) > before || h.disabled {
+	if !r.all(n, c.value) || h.disabled {
 		return
 	}
 	kinds := 0

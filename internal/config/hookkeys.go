@@ -33,9 +33,7 @@ func (f hookForm) shape(s *schema) shape { return f.forms(new(action)).shape(s) 
 
 func (f hookForm) read(r *reader, n *node) {
 	var h action
-	before := len(r.problems)
-	f.forms(&h).read(r, n)
-	if len(r.problems) > before {
+	if !r.all(n, f.forms(&h)) {
 		return
 	}
 	if err := h.Check(); err != nil {

@@ -20,6 +20,7 @@ func (r *reader) interpolate(n *node) {
 	}, deepestDefault)
 	if err != nil {
 		r.wrong(n, "%v", err)
+		n.kind = broken
 	}
 	n.text = text
 }

@@ -286,10 +286,8 @@ type limit struct {
 }
 
 func (l limit) read(r *reader, n *node) {
-	before := len(r.problems)
-	l.value.read(r, n)
 	switch {
-	case len(r.problems) > before:
+	case !r.all(n, l.value):
 	case n.kind == mapping && len(n.entries) < 2:
 		r.wrong(n, "want both soft and hard")
 	case l.soft > l.hard:

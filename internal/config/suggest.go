@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -66,19 +67,22 @@ func names[T any](keys []key[T]) (list []string) {
 	return list
 }
 
-// nearest is the word that name was probably meant to be: itself, or at most
-// two slips away, one in short ones. Empty is none.
+// nearest is the word that name was probably meant to be: itself, or its begin,
+// or at most two slips away, one in short ones. Empty is none.
 func nearest(name string, words []string) (near string) {
-	most := 2
-	if len(name) < 5 {
-		most = 1
-	}
+	most := [...]int{0, 0, 0, 1, 1, 2}[min(len(name), 5)]
+	begun := ""
 	for _, word := range words {
-		if d := slips(name, word, most); d <= most {
+		switch d := slips(name, word, most); {
+		case d == 0:
+			return word
+		case d <= most:
 			near, most = word, d-1
+		case strings.HasPrefix(word, name) && len(name) > 2:
+			begun = word
 		}
 	}
-	return near
+	return cmp.Or(near, begun)
 }
 
 // slips counts the letters to insert, delete, replace or swap with their
