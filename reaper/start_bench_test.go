@@ -10,8 +10,7 @@ import (
 var ours = sync.OnceValues(New)
 
 // BenchmarkStart is a plain child from Start to its end; most of it is the
-// kernel's and the dynamic loader's. Exited is left out: to it, children that
-// end one after the other without a pause are a storm, in which the watcher naps.
+// kernel's and the dynamic loader's.
 func BenchmarkStart(b *testing.B) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
