@@ -419,6 +419,9 @@ func FuzzParse(f *testing.F) {
 	f.Add("rehearse\x00--after=1\x00x", "EXEUNT_PRE_STOP=a\nb")
 	f.Fuzz(func(t *testing.T, line, entry string) {
 		args := strings.Split(line, "\x00")
+		if strings.Contains(line, "-c") || strings.HasPrefix(entry, "EXEUNT_CONFIG=") {
+			return // what a file says is FuzzConfig's
+		}
 		inv, err := Parse(args, []string{entry}, docker)
 		if err != nil {
 			return

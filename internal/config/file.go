@@ -16,6 +16,11 @@ func (f *flags) document(r *reader, host Host) (*file, error) {
 	if err != nil || r.name == "" {
 		return nil, err
 	}
+	return f.read(r, text, dir)
+}
+
+// read reads the text of the file.
+func (f *flags) read(r *reader, text, dir string) (*file, error) {
 	root, err := parse(r, text)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -175,12 +176,13 @@ func (f *flags) unfit(p *supervisor.Plan, worst bool) (lines []string) {
 		if s.Of != "" && i > 0 && p.Services[i-1].Of == s.Of || s.Spare {
 			continue // as its like
 		}
-		ladder := "stop_signal of " + s.Name
+		name := cmp.Or(s.Of, s.Name)
+		ladder := "stop_signal of " + name
 		if source := f.sources["stop-signal"]; source != "" && s.Command.Descriptors {
 			ladder = source
 		}
 		if latest := cast.latest(i); latest > 0 {
-			check("stop_grace_period of "+s.Name, s.StopGrace, latest-cast.told[i])
+			check("stop_grace_period of "+name, s.StopGrace, latest-cast.told[i])
 		}
 		if cast.killed[i] > 0 {
 			check(ladder, climb(s.StopSignal), cast.killed[i]-cast.told[i])
