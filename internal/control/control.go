@@ -69,7 +69,7 @@ type Server struct {
 	conns  []*conn // the oldest first
 	token  int     // of the last question
 	asking int     // that of the status that was asked for; 0 is none
-	page   []byte  // what /metrics last said,
+	page   []byte  // what /metrics last said, and when
 	pageAt time.Time
 	spare  [][]byte // buffers for requests that nobody uses
 }
