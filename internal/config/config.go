@@ -24,6 +24,7 @@ const (
 	Check    Verb = "check"    // say what would be done, and whether it fits
 	Probe    Verb = "probe"    // try a hook once
 	Copy     Verb = "copy"     // put our own binary somewhere
+	Convert  Verb = "convert"  // write another supervisor's file as ours
 	Version  Verb = "version"
 	Help     Verb = "help"
 
@@ -75,6 +76,7 @@ type Invocation struct {
 
 	Probe hooks.Hook // Probe: what to try, and its Timeout
 	Dest  string     // Copy: where to
+	From  string     // Convert: the file or folder to read
 
 	Control string // the control socket: "auto", "off", its path, or empty if nobody said
 	HTTP    string // where probes and metrics are served; empty is nowhere
@@ -153,6 +155,8 @@ func (l line) parse(env []string, host Host) (*Invocation, error) {
 		return l.probe(f, rest)
 	case l.verb == Copy:
 		return l.copying()
+	case l.verb == Convert:
+		return l.converting()
 	case l.verb.Asks():
 		return l.asking(f)
 	case f.Schema:
@@ -228,7 +232,7 @@ func split(args []string) line {
 
 func isVerb(word string) bool {
 	switch Verb(word) {
-	case Run, Rehearse, Check, Probe, Copy, Version, Help:
+	case Run, Rehearse, Check, Probe, Copy, Convert, Version, Help:
 		return true
 	}
 	return Verb(word).Asks()

@@ -66,6 +66,7 @@ Usage:
   exeunt rehearse [FLAGS] [--] COMMAND [ARG...]  start it, stop it, show what happened
   exeunt probe URL|tcp://HOST:PORT|drain:PORT    try it once: exit code 0, or 1 and why
   exeunt copy DEST                               put this binary there, a file or a folder
+  exeunt convert supervisord.conf|Procfile|DIR   print it as YAML for -c; DIR is an s6-rc.d
   exeunt status [--json] [--watch] [SERVICE...]  how the services of a running container are
   exeunt start|stop|restart|reload SERVICE...    returns when that is done
   exeunt signal SIGNAL SERVICE...                as in "exeunt signal HUP web"

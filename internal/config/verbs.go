@@ -15,7 +15,7 @@ const probeTime = 5 * time.Second
 
 // ownWords reports whether the words after the verb are the verb's own; else
 // they are a program to be run.
-func (v Verb) ownWords() bool { return v == Probe || v == Copy || v.Asks() }
+func (v Verb) ownWords() bool { return v == Probe || v == Copy || v == Convert || v.Asks() }
 
 // misplaced complains of a flag that is another verb's.
 func (l line) misplaced() error {
@@ -66,4 +66,12 @@ func (l line) copying() (*Invocation, error) {
 		return nil, errors.New(`copy takes one file or folder: write "exeunt copy /bin-volume"`)
 	}
 	return &Invocation{Verb: Copy, Dest: l.words[0]}, nil
+}
+
+// converting reads the words of exeunt convert.
+func (l line) converting() (*Invocation, error) {
+	if len(l.words) != 1 || l.words[0] == "" {
+		return nil, errors.New(`convert takes one file or folder: write "exeunt convert supervisord.conf", Procfile or s6-rc.d`)
+	}
+	return &Invocation{Verb: Convert, From: l.words[0]}, nil
 }
