@@ -314,10 +314,10 @@ func TestCommandIsTheServiceMainBesideTheFiles(t *testing.T) {
 		{beside, "", "helper[h] terminal, descriptors, streams 0 0"},
 		{beside, "-- a b", "main[a b] terminal, descriptors, streams 0 0; helper[h] streams 1 1"},
 		{beside, "--tty=init -- a b", "main[a b] descriptors, streams 1 1; helper[h] streams 1 1"},
-		{named, "-- a b", "helper[h] streams 1 1; main[a b] terminal, descriptors, streams 0 0"},
+		{named, "-- a b", "main[a b] terminal, descriptors, streams 0 0; helper[h] streams 1 1"},
 		{beside + "  web: {command: w}\n", "", "helper[h] streams 1 1; web[w] streams 1 1"},
 		{beside + "  main: {command: m}\n", "", "helper[h] streams 1 1; main[m] terminal, descriptors, streams 0 0"},
-		{beside + "  main: {command: m, enabled: false}\n", "-- a", "helper[h] streams 1 1; main[a] terminal, descriptors, streams 0 0"},
+		{beside + "  main: {command: m, enabled: false}\n", "-- a", "main[a] terminal, descriptors, streams 0 0; helper[h] streams 1 1"},
 		{"services: {helper: {command: h, stdout: /x, replicas: 2}}", "", "helper-1[h] streams 3 1; helper-2[h] streams 3 1"},
 		{"grace_period: 5s\n", "-- a", "main[a] terminal, descriptors, streams 0 0"},
 	} {
@@ -345,7 +345,7 @@ func TestCommandIsTheServiceMainBesideTheFiles(t *testing.T) {
 			t.Errorf("%q: managed %v", c.text, inv.Plan.Managed)
 		}
 	}
-	s := mustRead(t, named, "--user", "2:2", "--stop-signal", "INT", "--", "a").Plan.Services[1]
+	s := mustRead(t, named, "--user", "2:2", "--stop-signal", "INT", "--", "a").Plan.Services[0]
 	if s.Command.User.UID != 2 || s.StopSignal[0].Signal != signals.INT || !slices.Contains(s.Command.Env, "A=1") {
 		t.Errorf("flags do not go before the file: %+v", s)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,23 @@ func (f *file) place(n *node) { f.node = n }
 // containerKeys are the keys at the top of the file. Those that are flags are
 // their flags' words, with _ for -.
 func containerKeys() []key[file] {
+	return slices.Concat(stopKeys(), outcomeKeys(), []key[file]{
+		{"services", "The processes, by their names. COMMAND, if one is given, is the service main.", func(f *file) value {
+			return table{"services by their names", func(name string, _ *node) (value, error) {
+				s := &service{name: name, enabled: true}
+				if !properName(name) {
+					return object[service]{name: "service", to: s, keys: serviceKeys(), open: true},
+						fmt.Errorf("%q is no name of a service: letters, digits and . _ - after a letter or digit, at most %d", name, longestName)
+				}
+				f.services = append(f.services, s)
+				return object[service]{name: "service", to: s, keys: serviceKeys(), open: true}, nil
+			}, fmt.Sprintf("^[A-Za-z0-9][A-Za-z0-9._-]{0,%d}$", longestName-1)}
+		}},
+	})
+}
+
+// stopKeys are those of the start and the stop.
+func stopKeys() []key[file] {
 	return []key[file]{
 		{"grace_period", "From the first stop signal to the platform's SIGKILL; auto takes the platform's default at its word. Default: that too, but only hooks are cut for it and nobody is killed.", func(f *file) value {
 			return asFlag(&f.GracePeriod, "a duration, as in 30s, or auto", anyOf(shape{"enum": []string{"auto"}}, durationShape()))
@@ -45,6 +63,12 @@ func containerKeys() []key[file] {
 		{"hook_timeout", "How long a hook may take that says nothing else. Default: 5s.", func(f *file) value {
 			return asFlag(&f.HookTimeout, aDuration, durationShape())
 		}},
+	}
+}
+
+// outcomeKeys are those of what others see of a run.
+func outcomeKeys() []key[file] {
+	return []key[file]{
 		{"tty", "Who gets the terminal's signals: app (the default) is COMMAND or the only service; init begins the stop with Ctrl-C.", func(f *file) value {
 			return asFlag(&f.TTY, "app or init", enumShape("app", "init"))
 		}},
@@ -75,17 +99,6 @@ func containerKeys() []key[file] {
 		}},
 		{"http", "Serve /livez, /readyz and /metrics at HOST:PORT or unix:PATH.", func(f *file) value {
 			return asFlag(&f.HTTP, "HOST:PORT or unix:PATH", textShape())
-		}},
-		{"services", "The processes, by their names. COMMAND, if one is given, is the service main.", func(f *file) value {
-			return table{"services by their names", func(name string, _ *node) (value, error) {
-				s := &service{name: name, enabled: true}
-				if !properName(name) {
-					return object[service]{name: "service", to: s, keys: serviceKeys(), open: true},
-						fmt.Errorf("%q is no name of a service: letters, digits and . _ - after a letter or digit, at most %d", name, longestName)
-				}
-				f.services = append(f.services, s)
-				return object[service]{name: "service", to: s, keys: serviceKeys(), open: true}, nil
-			}, fmt.Sprintf("^[A-Za-z0-9][A-Za-z0-9._-]{0,%d}$", longestName-1)}
 		}},
 	}
 }

@@ -53,6 +53,9 @@ func (f *flags) assemble(r *reader, doc *file, program, env []string) (*cast, er
 		c.lead = c.services[0]
 	}
 	if len(program) > 0 {
+		if i > 0 { // COMMAND comes first, as other inits know no other
+			c.services = slices.Insert(slices.Delete(c.services, i, i+1), 0, c.lead)
+		}
 		c.lead.command, c.lead.enabled = program, true
 		if c.lead.replicas != nil {
 			c.wrong(c.lead.node.at("replicas"), "COMMAND is given, which is one process")
