@@ -1,7 +1,6 @@
 package reaper
 
 import (
-	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -35,12 +34,12 @@ func (l *launch) place(c *Command) *StartError {
 		}
 		l.files = append(l.files, descriptor{from: from, to: i})
 	}
-	for _, to := range slices.Sorted(maps.Keys(c.Extra)) {
-		if to < 3 {
+	for to, file := range c.Extra {
+		from := source(file)
+		switch {
+		case to < 3:
 			return refuse(to, syscall.EINVAL)
-		}
-		from := source(c.Extra[to])
-		if from < 0 {
+		case from < 0:
 			return refuse(to, syscall.EBADF)
 		}
 		l.files = append(l.files, descriptor{from: from, to: to})
@@ -56,9 +55,6 @@ func source(file *os.File) int {
 
 // notPlaced are those of the descriptors whose numbers the child has no file for.
 func (l *launch) notPlaced(numbers []int) []int {
-	if len(l.files) == 3 {
-		return numbers
-	}
 	return slices.DeleteFunc(slices.Clone(numbers), func(fd int) bool {
 		return slices.ContainsFunc(l.files, func(f descriptor) bool { return f.to == fd })
 	})
@@ -104,7 +100,10 @@ func (l *launch) openFiles() (err syscall.Errno) {
 //go:norace
 //go:nocheckptr
 func (l *launch) makeRoom() (err syscall.Errno) {
-	highest := l.files[len(l.files)-1].to
+	highest := 2
+	for i := range l.files {
+		highest = max(highest, l.files[i].to)
+	}
 	var fd uintptr
 	if l.report <= uintptr(highest) {
 		l.failure.at = uint32(highest)

@@ -34,7 +34,7 @@ type launch struct {
 	argv, envp []*byte // each ends with nil
 	dir        *byte
 	listenPID  []byte       // digits of LISTEN_PID and a NUL, or nil
-	files      []descriptor // first those for 0 to 2, each number once
+	files      []descriptor // for 0 to 2 and Extra
 	unwanted   []int        // to be closed; none is in files
 	session    bool
 	terminal   bool

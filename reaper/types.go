@@ -33,8 +33,7 @@ type Command struct {
 	// LISTEN_PID in Env rewritten if it named us (sd_listen_fds(3)).
 	Descriptors bool
 	// Extra are files to be at these descriptors, from 3 up, in the child, also
-	// in the place of an inherited one. They are for one Start, which does not
-	// close them.
+	// in the place of an inherited one. Start does not close them.
 	Extra map[int]*os.File
 	// Limits are set with our privileges, before User; what it does not name
 	// is as we got it. The last of two on one resource counts.
