@@ -73,7 +73,7 @@ func run(inv *config.Invocation) (code int) {
 	}
 	if inv.Plan.Managed {
 		defer serve(kernel, inv.Plan, log, server, inv.Log == "json")()
-		threads += 2 // for what blocks in a write to our standard output or error
+		threads += 3 // for what blocks in writes to our standard output and error
 	}
 	reaper.Prewarm(threads)
 	code = supervisor.Drive(machine, kernel, inbox)

@@ -84,14 +84,14 @@ func (k *key) machine(m *Machine) {
 		k.num(w.token, int(w.order))
 		k.text(w.name)
 	}
-	k.time(m.end, m.surveyAt, m.noticeAt)
+	k.time(m.end, m.surveyAt, m.lateAt, m.noticeAt)
 	s := &m.schedule
 	k.time(s.Begin, s.PreStop, s.Services, s.Everyone, s.Kill, s.Done)
 	k.num(int(s.Margin), int(s.Reserve))
 	k.text(string(m.reason))
 	for i := range m.services {
 		s := &m.services[i]
-		k.num(int(s.state), k.rank(s.pid), int(s.status), s.rung, min(s.restarts, 1), min(s.row, 3), k.rank(s.rest), k.rank(s.heir), s.missed, s.failures)
+		k.num(int(s.state), k.rank(s.pid), int(s.status), s.rung, min(s.restarts, 1), min(s.row, 3), k.rank(s.rest), k.rank(s.heir), k.rank(s.born), s.missed, s.failures)
 		k.flag(s.started, s.asShell, s.toStop, s.again, s.failed, s.final, s.completed && m.phase <= Run, s.tidy, s.held, s.due, s.unhealthy, s.reloading, s.start != 0)
 		k.time(s.rungAt, s.groupAt, s.killAt, s.nextAt, s.againAt, s.restAt, s.readyBy, s.aliveBy)
 		k.num(int(s.watchdog))
@@ -164,7 +164,7 @@ func (k *key) world(w *world) {
 			continue
 		}
 		k.text(string(p.id))
-		k.num(k.rank(p.group), p.service, p.told)
+		k.num(k.rank(p.group), k.rank(p.parent), p.service, p.told)
 		k.flag(p.ours, p.alive, p.killed, p.killedWithGroup, p.seen, p.seenBefore, p.hookGroup, p.stopped, p.terminal, p.outOfReach)
 		if !p.alive {
 			k.num(int(p.status))

@@ -29,14 +29,16 @@
 //
 // D is our own deadline, the grace period less the margin, counted from the
 // first stop signal; see [Budget.Schedule] for the parts. A stop signal skips
-// no phase. When an essential service ends by itself there is no pre-stop, and
+// no phase, an order over the control socket begins the same stop. When an
+// essential service ends by itself there is no pre-stop, and
 // terminate ends after the plan's Straggler time. A failed start goes to stop,
 // for what was started. A stop signal before a service exists starts nothing:
 // the run goes to terminate and ends with 128+n.
 //
 // # States
 //
-// Each service is in one of these:
+// Each service is in one of these, and may go through them again and again as
+// long as the run is in start or run:
 //
 //	state      meaning
 //	waiting    for pre-start hooks, a dependency, or its time
@@ -47,6 +49,26 @@
 //	stopping   was told to stop
 //	killed     was sent KILL by us
 //	exited     has been reaped, or could not be started
+//
+// A service starts when what it depends on has come as far as it asks: started,
+// healthy, or completed. Without a [Health] it is ready at once. Its own hooks go
+// round with its lives: pre-start before each start, post-stop after each end.
+// The first start must not fail, or the run ends; a later one that fails is one
+// more failure of the service.
+//
+// When it ends, what follows is the first of these that holds: an order keeps it
+// down; an order, its health or its timetable starts it again; [Restart] does,
+// after a delay that doubles in a row of failures; a run of a [Timetable] waits
+// for its next time; a oneshot that succeeded is done; an essential service ends
+// the run. The run ends as well, with 0, when nothing is left that runs or ever
+// will by itself. Before a service starts again what is left of its group is
+// told, and killed after the service's StopGrace, or 5 s.
+//
+// # Orders
+//
+// Each [Asked] is answered once: when it has been carried out, when it can't be,
+// or when the stop begins. To stop one service runs its pre-stop hooks, tells it,
+// and kills it after its StopGrace, else the grace period, whoever set that.
 //
 // # Who is signalled, and when
 //
@@ -59,6 +81,9 @@
 // two thirds of its time has the rest of its group told, with a line in the log
 // that says how to do without. Where /proc can't tell who lives, everyone gets
 // one TERM at the beginning of terminate, if we are PID 1.
+//
+// Whose parent lives, and is no shell, is left to it until two thirds of the
+// time: a pool is ended by its master, which waits for what its children are at.
 //
 // KILL comes to a service at the earlier of its own time and the schedule's,
 // which those that depend on one another share; to a hook one second after it
@@ -82,6 +107,12 @@
 // finish, the commands after it run, sleeps and signals are skipped. Post-stop
 // hooks run on every end; they start when everyone else has gone or was sent
 // KILL, and not at all once the time is over.
+//
+// # Flush
+//
+// When everyone is gone, the kernel may still have what they sent: connections to
+// ports that were ours when the stop began are waited for as long as the other
+// side takes something; and what services wrote, where it comes by way of us.
 //
 // # The exit code
 //

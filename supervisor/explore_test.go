@@ -211,6 +211,14 @@ func (n *node) forks() (list []*node) {
 			fork("into the group of "+string(p.id), p.group, true)
 		}
 	}
+	for i := range n.w.procs { // a child of one that appeared before
+		if p := n.w.procs[i]; n.left.where&ofAGroup != 0 && p.alive && !p.killed && p.id == "" {
+			list = append(list, n.then(fmt.Sprintf("fork of %d", p.pid), func(s *surprise) { s.forks-- }, func(w *world) {
+				w.fork(p.group, true, n.left)
+				w.procs[len(w.procs)-1].parent = p.pid
+			}))
+		}
+	}
 	if n.left.where&ofTheirOwn != 0 {
 		fork("into a session of its own", 0, true)
 	}
@@ -229,8 +237,9 @@ func (w *world) fork(group int, ours bool, like surprise) {
 	}
 	if group != 0 {
 		p.group = group
-		leader := w.find(group)
-		p.hookGroup = leader.service < 0
+		if leader := w.find(group); leader != nil {
+			p.hookGroup, p.parent = leader.service < 0 && leader.id != "", leader.pid
+		}
 	}
 	if ours {
 		w.fallen = false
@@ -365,7 +374,7 @@ var plans = []struct {
 		surprise{terms: 1, orders: []Asked{{Order: AskStart, Service: "report"}}}},
 	{"a timetable whose runs replace one another", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
 		{Name: "report", Essential: true, Timetable: hourly(200 * time.Millisecond), Overlap: Replace, StopGrace: 60 * time.Millisecond}}},
-		surprise{terms: 1, refusals: 1, forks: 1, where: ofAGroup}},
+		surprise{terms: 1, refusals: 1}},
 	{"runs that overlap", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
 		{Name: "backup", Timetable: hourly(200 * time.Millisecond), Overlap: Allow}, {Name: "backup-2", Of: "backup", Spare: true}}},
 		surprise{terms: 1, orders: []Asked{{Order: AskStop, Service: "backup"}}}},

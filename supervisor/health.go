@@ -119,6 +119,9 @@ func (m *Machine) notified(ev Notified) {
 		return
 	}
 	s := &m.services[i]
+	if ev.PID != 0 && ev.PID != s.born {
+		return // an earlier life said it
+	}
 	if ev.HasStatus {
 		s.text = ev.Status
 	}
@@ -137,8 +140,8 @@ func (m *Machine) notified(ev Notified) {
 			m.ready(i)
 		}
 	}
-	if ev.Watchdog > 0 {
-		s.watchdog = ev.Watchdog
+	if ev.Watchdog != 0 {
+		s.watchdog, s.aliveBy = max(ev.Watchdog, 0), time.Time{}
 	}
 	if s.state == Ready && !s.toStop && m.phase <= Run {
 		if m.pet(s); ev.Failed {
@@ -183,7 +186,8 @@ func (m *Machine) succeed() {
 			continue
 		}
 		k := slices.IndexFunc(m.alive, func(p reaper.Stray) bool { return p.PID == s.heir })
-		if s.heir = 0; k < 0 {
+		taken := m.serviceOf(s.heir) >= 0 || slices.ContainsFunc(m.sequences, func(q sequence) bool { return q.try.pid == s.heir })
+		if s.heir = 0; k < 0 || taken {
 			m.note(Entry{Level: Warn, Message: "names a main process that is none of ours", Service: m.plan.Services[i].Name})
 			continue
 		}

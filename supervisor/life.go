@@ -23,7 +23,7 @@ func (m *Machine) spawned(ev Spawned) {
 	}
 	i := m.index(string(ev.ID))
 	s, p, r := &m.services[i], &m.plan.Services[i], &m.report.Services[i]
-	s.state, s.pid, s.due, s.tidy = Starting, ev.PID, false, false
+	s.state, s.pid, s.born, s.due, s.tidy = Starting, ev.PID, ev.PID, false, false
 	*r = ServiceReport{Name: r.Name, PID: ev.PID, State: Starting, Started: m.now, Restarts: s.restarts}
 	m.note(Entry{Level: Debug, Message: "started", Service: r.Name, PID: ev.PID, Restarts: s.restarts})
 	if p.Health == nil {

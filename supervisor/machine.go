@@ -42,6 +42,7 @@ type Machine struct {
 	flushing bool   // an answer is due
 
 	surveyAt   time.Time     // look again; zero is never
+	lateAt     time.Time     // nobody is left to his parent any longer
 	noticeAt   time.Time     // say who is waited for
 	groups     []int         // groups whose leader has just been reaped
 	toldGroups []int         // groups told as a whole since the last survey
@@ -86,6 +87,7 @@ type service struct {
 // A life is what is known of a service from its start to its end.
 type life struct {
 	started   bool      // its pre-start hooks have begun
+	born      int       // whom it was started as
 	start     uint64    // of a main process that it named itself; 0 is a child of ours
 	heir      int       // the process that it named as its main, to be looked for
 	missed    int       // surveys that did not show such a process
@@ -200,7 +202,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 // Deadline reports when Step must be called with Ticked if nothing happens
 // before. Every time is a field of the state it belongs to.
 func (m *Machine) Deadline() (at time.Time, ok bool) {
-	at = earliest(m.end, m.surveyAt, m.noticeAt)
+	at = earliest(m.end, m.surveyAt, m.lateAt, m.noticeAt)
 	for i := range m.sequences {
 		t := &m.sequences[i].try
 		at = earliest(at, t.wakeAt, t.by, t.killAt)
@@ -257,7 +259,7 @@ func (m *Machine) enter(p Phase) {
 		m.do(Cancel{flushID})
 	}
 	m.closePhase()
-	m.phase, m.stage, m.began, m.end, m.surveyAt = p, 0, m.now, time.Time{}, time.Time{}
+	m.phase, m.stage, m.began, m.end, m.surveyAt, m.lateAt = p, 0, m.now, time.Time{}, time.Time{}, time.Time{}
 	switch p {
 	case Run:
 	case PreStop:
@@ -270,6 +272,7 @@ func (m *Machine) enter(p Phase) {
 	case Terminate:
 		m.lateSchedule()
 		m.end = m.schedule.Everyone
+		m.lateAt = m.now.Add(m.end.Sub(m.now) * 2 / 3)
 		m.do(Arm{m.schedule.Done.Add(m.schedule.Margin / 2)})
 		m.tellLeft()
 		if m.plan.LeaveStrays {
@@ -325,6 +328,10 @@ func (m *Machine) due() {
 	if m.passed(m.noticeAt) {
 		m.noticeAt = m.now.Add(noticeEvery)
 		m.notice()
+	}
+	if m.passed(m.lateAt) {
+		m.lateAt = time.Time{}
+		m.look()
 	}
 	if m.passed(m.surveyAt) {
 		m.surveyAt = time.Time{}

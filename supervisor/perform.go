@@ -65,6 +65,14 @@ func (s *System) Watch() {
 // flush waits until what the dead have sent and written has got out.
 func (s *System) flush(by time.Time) {
 	s.background(flushID, 0, by, func(ctx context.Context) error {
+		lost := make(chan int, 1)
+		go func() {
+			if s.Drain != nil {
+				lost <- s.Drain(by)
+			} else {
+				lost <- 0
+			}
+		}()
 		var ports []uint16
 		if s.ports != nil {
 			select {
@@ -73,10 +81,8 @@ func (s *System) flush(by time.Time) {
 			}
 		}
 		err := hooks.Unsent(ctx, ports)
-		if s.Drain != nil {
-			if lost := s.Drain(by); lost > 0 {
-				err = errors.Join(err, fmt.Errorf("%d bytes of the services' output are not written", lost))
-			}
+		if n := <-lost; n > 0 {
+			err = errors.Join(err, fmt.Errorf("%d bytes of the services' output are not written", n))
 		}
 		return err
 	})

@@ -38,7 +38,7 @@ const separator = "----\n"
 //	1s exit WHO TERM           or by a signal
 //	1s oom WHO                 the kernel kills it, as memory has run out
 //	1s gone 50                 a process that is not our child ends
-//	1s stray 50 [name=sh] [group=WHO] [catches=QUIT] [ignores=TERM] [terminal] [outside] [out-of-reach] [stopped]
+//	1s stray 50 [name=sh] [group=WHO] [parent=WHO] [catches=QUIT] [ignores=TERM] [terminal] [outside] [out-of-reach] [stopped]
 //	1s name WHO bash           what /proc calls it
 //	1s freeze WHO              it is stopped (SIGSTOP)
 //	1s stuck WHO               not even KILL ends it
@@ -444,6 +444,8 @@ func (s *story) stray(words []string) error {
 			p.name = value
 		case "group":
 			p.group, err = s.who(value)
+		case "parent":
+			p.parent, err = s.who(value)
 		case "catches":
 			p.caught, err = setOf(strings.Split(value, ","))
 		case "ignores":

@@ -94,8 +94,26 @@ func (m *Machine) meet(p reaper.Stray, told map[stray]int) {
 			m.do(Send{To: to, Signal: signals.CONT})
 		}
 	case m.phase == Terminate || m.phase <= Stop && (slices.Contains(m.groups, p.Group) || m.hasRest(p.Group)):
-		told[key] = m.tellStray(p)
+		if !m.leftToParent(p) {
+			told[key] = m.tellStray(p)
+		}
 	}
+}
+
+// leftToParent reports whether p is not told yet, since its parent has been or
+// is, and may need it: a pool is ended by its master, which waits for what its
+// children are at. That is over at two thirds of the time. A shell would wait
+// for the end of p, so does one whose group is told for that.
+func (m *Machine) leftToParent(p reaper.Stray) bool {
+	if m.phase == Terminate && m.lateAt.IsZero() || m.serviceOf(p.Group) >= 0 {
+		return false
+	}
+	if i := slices.IndexFunc(m.services, func(s service) bool { return s.rest != 0 && s.rest == p.Group }); i >= 0 {
+		if late := m.services[i].restAt.Add(-either(m.plan.Services[i].StopGrace, restTime) / 3); m.passed(late) || m.services[i].restAt.IsZero() {
+			return false
+		}
+	}
+	return slices.ContainsFunc(m.alive, func(q reaper.Stray) bool { return q.PID == p.Parent && !slices.Contains(shells, q.Name) })
 }
 
 func (m *Machine) killStray(p reaper.Stray, told map[stray]int, key stray) {

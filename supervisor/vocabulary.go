@@ -99,7 +99,8 @@ type (
 		By string
 	}
 	// Notified is what a service says of itself, by sd_notify(3) or on the
-	// descriptor it was given. PID is the sender, if known.
+	// descriptor it was given. PID is whom it was started as in the life that
+	// said it; 0 is the one it has.
 	Notified struct {
 		ID  ID
 		PID int
@@ -138,7 +139,7 @@ type Notice struct {
 	MainPID                    int           // MAINPID=: one of our descendants
 	Alive                      bool          // WATCHDOG=1
 	Failed                     bool          // WATCHDOG=trigger
-	Watchdog                   time.Duration // WATCHDOG_USEC=
+	Watchdog                   time.Duration // WATCHDOG_USEC=; negative is none any more
 	Extend                     time.Duration // EXTEND_TIMEOUT_USEC=
 }
 

@@ -21,6 +21,7 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // is deaf and who ends by himself is what the tests choose (world.die).
 type process struct {
 	pid, group int
+	parent     int // in this world; else it is ours, or nobody's here
 	name       string
 	id         ID   // what was spawned; empty for a stray
 	service    int  // index, or -1
@@ -163,8 +164,12 @@ func (w *world) survey() {
 		if !p.alive {
 			continue
 		}
+		parent := 1
+		if q := w.find(p.parent); q != nil && q.alive {
+			parent = q.pid
+		}
 		p.seen, p.seenBefore = p.seen || w.m.phase == Terminate, true
-		list = append(list, reaper.Stray{PID: p.pid, Parent: 1, Group: p.group, Session: p.group, Start: uint64(p.pid), Name: p.name,
+		list = append(list, reaper.Stray{PID: p.pid, Parent: parent, Group: p.group, Session: p.group, Start: uint64(p.pid), Name: p.name,
 			Stopped: p.stopped, Terminal: p.terminal, Caught: p.caught, Ignored: p.ignored, OutOfReach: p.outOfReach})
 	}
 	w.step(Surveyed{Strays: list})
