@@ -74,6 +74,19 @@ func TestCeleryFinishesItsTaskHoweverOftenItIsTold(t *testing.T) {
 	s.took(told, 4*time.Second, 12*time.Second)
 }
 
+// An entrypoint without exec: the shell is gone at once, and what it leaves is
+// told from the top, so that the pool is left to its master.
+func TestCeleryBehindAShellFinishesItsTask(t *testing.T) {
+	t.Parallel()
+	s, task := celerySpace(t, under("30s", "sh", "-c", `"$@"; exit $?`, "sh"))
+	s.send(syscall.SIGTERM)
+	if code := s.wait(bound); code != 143 {
+		t.Errorf("exit code %d, want the shell's, 143", code)
+	}
+	task.end()
+	task.told("begun", "done")
+}
+
 // The control: a signal to the whole group ends the worker's pool, and with it
 // the task.
 func TestCeleryLosesItsTaskWhenItsGroupIsTold(t *testing.T) {
