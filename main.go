@@ -13,6 +13,7 @@ import (
 
 	"exeunt/internal/compat"
 	"exeunt/internal/config"
+	"exeunt/internal/convert"
 	"exeunt/internal/entry"
 	"exeunt/internal/platform"
 	"exeunt/internal/rehearse"
@@ -78,6 +79,13 @@ func start(args, env []string) (code int) {
 		if err := platform.Copy(inv.Dest); err != nil {
 			return fail(err)
 		}
+		return 0
+	case config.Convert:
+		text, err := convert.File(inv.From)
+		if err != nil {
+			return fail(err)
+		}
+		say(1, text)
 		return 0
 	case config.Rehearse:
 		return rehearse.Run(rehearse.Options{
