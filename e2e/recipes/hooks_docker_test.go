@@ -43,8 +43,10 @@ var makeImage = sync.OnceValue(func() error {
 	build := exec.Command("sh", "-ec", `
 		cp "$1" exeunt
 		cp "$2" part
-		printf 'FROM scratch\nCOPY exeunt part /\nENTRYPOINT ["/exeunt"]\n' >Dockerfile
-		docker build --quiet --force-rm --network none --tag "$3" .`,
+		printf 'FROM scratch\nCOPY exeunt part /\nLABEL exeunt-e2e-recipes=\nENTRYPOINT ["/exeunt"]\n' >Dockerfile
+		docker build --quiet --force-rm --network none --tag "$3" .
+		# What the tag was before can go.
+		docker image prune --force --filter label=exeunt-e2e-recipes`,
 		"sh", exeunt, part, scratchImage)
 	build.Dir = dir
 	if output, err := build.CombinedOutput(); err != nil {
