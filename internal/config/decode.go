@@ -78,48 +78,40 @@ type value interface {
 	shape(s *schema) shape
 }
 
-// A key is one key of a mapping: its name, what the schema says of it, and the
-// value that reads it into a T. Tables of keys are all there is to the format:
-// reading, "did you mean" and the schema come from them.
-type key[T any] struct {
+// A key is one key of a mapping: its name, what the schema says of it, and what
+// reads its value to where it belongs. Tables of keys are all there is to the
+// format: reading, "did you mean" and the schema come from them.
+type key struct {
 	name, doc string
-	into      func(*T) value
+	value     value
 }
 
 // topLevel is the name of the object that is the file.
 const topLevel = "exeunt.yaml"
 
 // An object is a mapping with known keys.
-type object[T any] struct {
-	name string // in the schema
-	to   *T
-	keys []key[T]
-	open bool // keys that begin with x- are the author's own, as in Compose
+type object struct {
+	name  string // in the schema
+	keys  []key
+	place func(*node) // is told where it is read from; may be nil
+	open  bool        // keys that begin with x- are the author's own, as in Compose
 }
 
-// A placed value remembers where it was read from.
-type placed interface{ place(*node) }
-
-func (o object[T]) read(r *reader, n *node) {
-	if p, ok := any(o.to).(placed); ok {
-		p.place(n)
+func (o object) read(r *reader, n *node) {
+	if o.place != nil {
+		o.place(n)
 	}
 	if n.kind != mapping {
 		r.unexpected(n, "a mapping")
 		return
 	}
 	for _, e := range n.entries {
-		i := slices.IndexFunc(o.keys, func(k key[T]) bool { return k.name == e.name })
+		i := slices.IndexFunc(o.keys, func(k key) bool { return k.name == e.name })
 		switch {
 		case i >= 0:
-			r.value(e, o.keys[i].into(o.to))
-		case o.open && strings.HasPrefix(e.name, "x-"):
-		default:
-			var known []string
-			for _, k := range o.keys {
-				known = append(known, k.name)
-			}
-			r.wrong(e.key(), "%s", unknown(e.name, o.name, known))
+			r.value(e, o.keys[i].value)
+		case !o.open || !strings.HasPrefix(e.name, "x-"):
+			r.wrong(e.key(), "%s", unknown(e.name, o.name, names(o.keys)))
 		}
 	}
 }
@@ -165,7 +157,7 @@ func (r *reader) unexpected(n *node, want string) {
 type word struct {
 	what  string // as in "want …"
 	parse func(text string) error
-	form  shape
+	form  func() shape
 }
 
 func (w word) read(r *reader, n *node) {
@@ -183,7 +175,7 @@ func (w word) read(r *reader, n *node) {
 type joined struct {
 	word
 	pairs bool
-	part  shape
+	part  func() shape
 }
 
 func (j joined) read(r *reader, n *node) {

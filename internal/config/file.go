@@ -30,7 +30,7 @@ func (f *flags) read(r *reader, text, dir string) (*file, error) {
 	if root == nil {
 		return doc, nil
 	}
-	object[file]{name: topLevel, to: doc, keys: containerKeys(), open: true}.read(r, root)
+	doc.object().read(r, root)
 	for _, e := range root.entries {
 		if name := strings.ReplaceAll(e.name, "_", "-"); f.field(name).IsValid() {
 			doc.sources[name] = fmt.Sprintf("%s:%d:%d: %s", r.name, e.line, e.column, e.name)

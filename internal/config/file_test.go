@@ -83,7 +83,7 @@ func TestEachKeyOfTheContainerReachesThePlan(t *testing.T) {
 			t.Errorf("%s: %s: %#v, want %#v", c.key, c.value, got, c.want)
 		}
 	}
-	for _, k := range containerKeys() {
+	for _, k := range new(file).object().keys {
 		if !tried[k.name] {
 			t.Errorf("%s has not been tried", k.name)
 		}
@@ -100,7 +100,7 @@ func mustRewrite(entries ...string) signals.Rewrites {
 
 func TestEachKeyOfAServiceReachesThePlan(t *testing.T) {
 	const health = "{tcp: h:1}"
-	service := func(get func(supervisor.Service) any) func(*Invocation) any {
+	of := func(get func(supervisor.Service) any) func(*Invocation) any {
 		return func(i *Invocation) any { return get(i.Plan.Services[0]) }
 	}
 	all := func(i *Invocation) any {
@@ -110,12 +110,12 @@ func TestEachKeyOfAServiceReachesThePlan(t *testing.T) {
 		}
 		return strings.Join(names, " ")
 	}
-	args := service(func(s supervisor.Service) any { return s.Command.Args })
-	env := service(func(s supervisor.Service) any { return s.Command.Env })
-	limits := service(func(s supervisor.Service) any { return s.Command.Limits })
-	forwards := service(func(s supervisor.Service) any { return s.Signals })
-	restarts := service(func(s supervisor.Service) any { return s.Restart })
-	out := service(func(s supervisor.Service) any { return s.Stdout })
+	args := of(func(s supervisor.Service) any { return s.Command.Args })
+	env := of(func(s supervisor.Service) any { return s.Command.Env })
+	limits := of(func(s supervisor.Service) any { return s.Command.Limits })
+	forwards := of(func(s supervisor.Service) any { return s.Signals })
+	restarts := of(func(s supervisor.Service) any { return s.Restart })
+	out := of(func(s supervisor.Service) any { return s.Stdout })
 	tried := map[string]bool{"depends_on": true, "env_file": true} // by tests of their own
 	usual := supervisor.Restart{Delay: 500 * time.Millisecond, MaxDelay: 30 * time.Second}
 	with := func(change func(*supervisor.Restart)) supervisor.Restart { r := usual; change(&r); return r }
@@ -123,28 +123,28 @@ func TestEachKeyOfAServiceReachesThePlan(t *testing.T) {
 		{"command", "[a, b c, '']", args, []string{"a", "b c", ""}},
 		{"command", `a "b c" 'd'`, args, []string{"a", "b c", "d"}},
 		{"command", "[a, 1, true]", args, []string{"a", "1", "true"}},
-		{"type", "oneshot", service(func(s supervisor.Service) any { return s.Oneshot }), true},
-		{"type", "service", service(func(s supervisor.Service) any { return s.Oneshot }), false},
+		{"type", "oneshot", of(func(s supervisor.Service) any { return s.Oneshot }), true},
+		{"type", "service", of(func(s supervisor.Service) any { return s.Oneshot }), false},
 		{"enabled", "'${OFF:-no}'", all, "other"},
 		{"enabled", "$EMPTY", all, "other"},
 		{"enabled", "yes", all, "web other"},
 		{"replicas", "3", all, "web-1 web-2 web-3 other"},
 		{"replicas", "0", all, "other"},
 		{"replicas", "1", env, []string{"HOME=/root", "NAME=value", "EMPTY=", "EXEUNT_INSTANCE=1"}},
-		{"user", "1234:567", service(func(s supervisor.Service) any { return *s.Command.User }), reaper.User{UID: 1234, GID: 567, Home: "/"}},
+		{"user", "1234:567", of(func(s supervisor.Service) any { return *s.Command.User }), reaper.User{UID: 1234, GID: 567, Home: "/"}},
 		{"user", "1234:567", env, []string{"NAME=value", "EMPTY=", "HOME=/"}},
-		{"working_dir", "/x y", service(func(s supervisor.Service) any { return s.Command.Dir }), "/x y"},
+		{"working_dir", "/x y", of(func(s supervisor.Service) any { return s.Command.Dir }), "/x y"},
 		{"environment", "{A: 1, B: '${NAME}', NAME: x, HOME: , NONE: }", env, []string{"EMPTY=", "A=1", "B=value", "NAME=x", "HOME=/root"}},
 		{"environment", "[A=1, 'B=c=d', HOME]", env, []string{"NAME=value", "EMPTY=", "A=1", "B=c=d", "HOME=/root"}},
-		{"umask", "0027", service(func(s supervisor.Service) any { return *s.Command.Umask }), 0o27},
-		{"umask", "0o22", service(func(s supervisor.Service) any { return *s.Command.Umask }), 0o22},
+		{"umask", "0027", of(func(s supervisor.Service) any { return *s.Command.Umask }), 0o27},
+		{"umask", "0o22", of(func(s supervisor.Service) any { return *s.Command.Umask }), 0o22},
 		{"ulimits", "{nofile: 1024}", limits, []reaper.Limit{{Resource: unix.RLIMIT_NOFILE, Soft: 1024, Hard: 1024}}},
 		{"ulimits", "{core: {soft: 0, hard: unlimited}, memlock: -1}", limits, []reaper.Limit{
 			{Resource: unix.RLIMIT_CORE, Soft: 0, Hard: 1<<64 - 1}, {Resource: unix.RLIMIT_MEMLOCK, Soft: 1<<64 - 1, Hard: 1<<64 - 1}}},
-		{"oom_score_adj", "-500", service(func(s supervisor.Service) any { return *s.Command.OOMScoreAdj }), -500},
-		{"no_new_privs", "on", service(func(s supervisor.Service) any { return s.Command.NoNewPrivs }), true},
-		{"healthcheck", "{test: [NONE]}", service(func(s supervisor.Service) any { return s.Health == nil }), true},
-		{"start_timeout", "9s, healthcheck: " + health, service(func(s supervisor.Service) any { return s.StartTimeout }), 9 * time.Second},
+		{"oom_score_adj", "-500", of(func(s supervisor.Service) any { return *s.Command.OOMScoreAdj }), -500},
+		{"no_new_privs", "on", of(func(s supervisor.Service) any { return s.Command.NoNewPrivs }), true},
+		{"healthcheck", "{test: [NONE]}", of(func(s supervisor.Service) any { return s.Health == nil }), true},
+		{"start_timeout", "9s, healthcheck: " + health, of(func(s supervisor.Service) any { return s.StartTimeout }), 9 * time.Second},
 		{"restart", "no", restarts, usual},
 		{"restart", "always", restarts, with(func(r *supervisor.Restart) { r.When = supervisor.Always })},
 		{"restart", "unless-stopped", restarts, with(func(r *supervisor.Restart) { r.When = supervisor.Always })},
@@ -153,33 +153,33 @@ func TestEachKeyOfAServiceReachesThePlan(t *testing.T) {
 		{"restart_delay", "0", restarts, with(func(r *supervisor.Restart) { r.Delay = 0 })},
 		{"restart_delay", "1m", restarts, with(func(r *supervisor.Restart) { r.Delay, r.MaxDelay = time.Minute, time.Minute })},
 		{"restart_max_delay", "5s", restarts, with(func(r *supervisor.Restart) { r.MaxDelay = 5 * time.Second })},
-		{"essential", "false", service(func(s supervisor.Service) any { return s.Essential }), false},
-		{"success_exit_codes", "[3, 143]", service(func(s supervisor.Service) any { return s.SuccessExitCodes }), []int{3, 143}},
-		{"stop_signal", "SIGQUIT", service(func(s supervisor.Service) any { return s.StopSignal }), []supervisor.Rung{{Signal: signals.QUIT}}},
-		{"stop_signal", "[QUIT 15s, TERM]", service(func(s supervisor.Service) any { return s.StopSignal }),
+		{"essential", "false", of(func(s supervisor.Service) any { return s.Essential }), false},
+		{"success_exit_codes", "[3, 143]", of(func(s supervisor.Service) any { return s.SuccessExitCodes }), []int{3, 143}},
+		{"stop_signal", "SIGQUIT", of(func(s supervisor.Service) any { return s.StopSignal }), []supervisor.Rung{{Signal: signals.QUIT}}},
+		{"stop_signal", "[QUIT 15s, TERM]", of(func(s supervisor.Service) any { return s.StopSignal }),
 			[]supervisor.Rung{{Signal: signals.QUIT, For: 15 * time.Second}, {Signal: signals.TERM}}},
-		{"stop_grace_period", "20s", service(func(s supervisor.Service) any { return s.StopGrace }), 20 * time.Second},
-		{"stop_grace_period", "0", service(func(s supervisor.Service) any { return s.StopGrace }), time.Duration(1)},
-		{"kill_mode", "group", service(func(s supervisor.Service) any { return s.KillMode }), supervisor.Group},
+		{"stop_grace_period", "20s", of(func(s supervisor.Service) any { return s.StopGrace }), 20 * time.Second},
+		{"stop_grace_period", "0", of(func(s supervisor.Service) any { return s.StopGrace }), time.Duration(1)},
+		{"kill_mode", "group", of(func(s supervisor.Service) any { return s.KillMode }), supervisor.Group},
 		{"signals", "{HUP: USR1, USR2: drop}", forwards, map[signals.Signal]signals.Signal{signals.HUP: signals.USR1, signals.USR2: 0}},
 		{"signals", "[HUP, 'USR2:WINCH']", forwards, map[signals.Signal]signals.Signal{signals.HUP: signals.HUP, signals.USR2: signals.WINCH}},
 		{"signals", "HUP", forwards, map[signals.Signal]signals.Signal{signals.HUP: signals.HUP}},
-		{"reload_signal", "USR2", service(func(s supervisor.Service) any { return s.ReloadSignal }), signals.USR2},
-		{"schedule", "'0 3 * * *'", service(func(s supervisor.Service) any { return s.Timetable != nil && !s.Essential }), true},
-		{"schedule", "'@every 90s', essential: true", service(func(s supervisor.Service) any { return s.Essential }), true},
-		{"concurrency", "forbid, schedule: '@daily'", service(func(s supervisor.Service) any { return s.Overlap }), supervisor.Forbid},
-		{"concurrency", "replace, schedule: '@daily'", service(func(s supervisor.Service) any { return s.Overlap }), supervisor.Replace},
+		{"reload_signal", "USR2", of(func(s supervisor.Service) any { return s.ReloadSignal }), signals.USR2},
+		{"schedule", "'0 3 * * *'", of(func(s supervisor.Service) any { return s.Timetable != nil && !s.Essential }), true},
+		{"schedule", "'@every 90s', essential: true", of(func(s supervisor.Service) any { return s.Essential }), true},
+		{"concurrency", "forbid, schedule: '@daily'", of(func(s supervisor.Service) any { return s.Overlap }), supervisor.Forbid},
+		{"concurrency", "replace, schedule: '@daily'", of(func(s supervisor.Service) any { return s.Overlap }), supervisor.Replace},
 		{"concurrency", "allow, schedule: '@daily'", all, "web web-2 web-3 web-4 web-5 web-6 web-7 web-8 other"},
-		{"pre_start", "a", service(func(s supervisor.Service) any { return s.PreStart[0].Name }), "a"},
-		{"post_start", "[a]", service(func(s supervisor.Service) any { return s.PostStart[0].Name }), "a"},
-		{"pre_stop", "[{command: a}]", service(func(s supervisor.Service) any { return s.PreStop[0].Name }), "a"},
-		{"post_stop", "{command: a}", service(func(s supervisor.Service) any { return s.PostStop[0].Name }), "a"},
+		{"pre_start", "a", of(func(s supervisor.Service) any { return s.PreStart[0].Name }), "a"},
+		{"post_start", "[a]", of(func(s supervisor.Service) any { return s.PostStart[0].Name }), "a"},
+		{"pre_stop", "[{command: a}]", of(func(s supervisor.Service) any { return s.PreStop[0].Name }), "a"},
+		{"post_stop", "{command: a}", of(func(s supervisor.Service) any { return s.PostStop[0].Name }), "a"},
 		{"stdout", "prefix", out, supervisor.Stream{Mode: supervisor.Prefix}},
 		{"stdout", "inherit", out, supervisor.Stream{}},
 		{"stdout", "null", out, supervisor.Stream{Mode: supervisor.Null}},
 		{"stdout", "'null'", out, supervisor.Stream{Mode: supervisor.Null}},
 		{"stdout", "/var/log/x", out, supervisor.Stream{Mode: supervisor.ToFile, Path: "/var/log/x"}},
-		{"stderr", "/dev/null", service(func(s supervisor.Service) any { return s.Stderr }), supervisor.Stream{Mode: supervisor.ToFile, Path: "/dev/null"}},
+		{"stderr", "/dev/null", of(func(s supervisor.Service) any { return s.Stderr }), supervisor.Stream{Mode: supervisor.ToFile, Path: "/dev/null"}},
 	} {
 		tried[c.key] = true
 		command := "command: x, "
@@ -191,7 +191,7 @@ func TestEachKeyOfAServiceReachesThePlan(t *testing.T) {
 			t.Errorf("%s: %s: %#v, want %#v", c.key, c.value, got, c.want)
 		}
 	}
-	for _, k := range serviceKeys() {
+	for _, k := range new(service).keys() {
 		if !tried[k.name] {
 			t.Errorf("%s has not been tried", k.name)
 		}
@@ -247,7 +247,7 @@ func TestEachHookReachesThePlan(t *testing.T) {
 			tried[word] = true
 		}
 	}
-	for _, name := range slices.Concat(names(hookKeys()), names(httpKeys()), names(drainKeys())) {
+	for _, name := range slices.Concat(names(new(action).keys()), names(httpKeys(new(hooks.HTTP))), names(drainKeys(new(hooks.Drain)))) {
 		if !tried[name] {
 			t.Errorf("%s has not been tried", name)
 		}

@@ -22,19 +22,16 @@ const (
 // A health is a healthcheck and how it was written.
 type health struct {
 	supervisor.Health
-	node        *node
 	probe       hooks.Hook // its action
 	timeout     time.Duration
 	startPeriod *time.Duration
 	disabled    bool
 }
 
-func (h *health) place(n *node) { h.node = n }
-
 // healthcheck reads one; with test NONE or disable it is none.
 func healthcheck(to **health) value {
 	h := &health{Health: supervisor.Health{Interval: probeInterval, StartInterval: probeStartInterval, Retries: probeRetries}, timeout: probeTime}
-	return checked{to, h, object[health]{name: "healthcheck", to: h, keys: healthKeys()}}
+	return checked{to, h, object{name: "healthcheck", keys: h.keys()}}
 }
 
 // A checked healthcheck is stored if it is one.
@@ -74,23 +71,21 @@ func (c checked) read(r *reader, n *node) {
 	*c.to = h
 }
 
-func healthKeys() []key[health] {
-	return []key[health]{
-		{"test", "A command that exits with 0 if all is well: a string for sh -c, [CMD, …] without a shell, [CMD-SHELL, …], or [NONE] for no healthcheck.", func(h *health) value { return test(h) }},
-		{"http", "A URL that answers with 200 to 399, or as in a hook.", func(h *health) value { return request(&h.probe.HTTP) }},
-		{"tcp", "host:port that accepts a connection, or as in a hook.", func(h *health) value { return connection(&h.probe.TCP) }},
-		{"notify", "The service says READY=1 by sd_notify(3).", func(h *health) value { return boolean(&h.Notify) }},
-		{"fd", "The service writes a newline to this descriptor, as to s6's notification-fd.", func(h *health) value { return number(&h.FD, 3, 1023) }},
-		{"interval", "From one probe to the next. Default: 10s.", func(h *health) value { return someSpan(&h.Interval, "it would never rest") }},
-		{"timeout", "A probe that takes longer has failed. Default: 5s.", func(h *health) value { return someSpan(&h.timeout, "a probe that has no time never succeeds") }},
-		{"retries", "Failures in a row that make it unhealthy. Default: 3.", func(h *health) value { return number(&h.Retries, 1, 1000) }},
-		{"start_period", "So long after its start failures do not count. Default: 30s.", func(h *health) value { return maybeSpan(&h.startPeriod) }},
-		{"start_interval", "The interval until it is ready. Default: 250ms.", func(h *health) value { return someSpan(&h.StartInterval, "it would never rest") }},
-		{"on_unhealthy", "What becomes of it: none (the default) only says so; restart; stop ends it for good.", func(h *health) value {
-			return enum(&h.OnUnhealthy, []string{"none", "restart", "stop"}, supervisor.Tolerate, supervisor.RestartUnhealthy, supervisor.StopUnhealthy)
-		}},
-		{"watchdog", "With notify: it says WATCHDOG=1 at least so often. Default: not asked for.", func(h *health) value { return span(&h.Watchdog) }},
-		{"disable", "true is no healthcheck.", func(h *health) value { return boolean(&h.disabled) }},
+func (h *health) keys() []key {
+	return []key{
+		{"test", "A command that exits with 0 if all is well: a string for sh -c, [CMD, …] without a shell, [CMD-SHELL, …], or [NONE] for no healthcheck.", test(h)},
+		{"http", "A URL that answers with 200 to 399, or as in a hook.", request(&h.probe.HTTP)},
+		{"tcp", "host:port that accepts a connection, or as in a hook.", connection(&h.probe.TCP)},
+		{"notify", "The service says READY=1 by sd_notify(3).", boolean(&h.Notify)},
+		{"fd", "The service writes a newline to this descriptor, as to s6's notification-fd.", number(&h.FD, 3, 1023)},
+		{"interval", "From one probe to the next. Default: 10s.", someSpan(&h.Interval, "it would never rest")},
+		{"timeout", "A probe that takes longer has failed. Default: 5s.", someSpan(&h.timeout, "a probe that has no time never succeeds")},
+		{"retries", "Failures in a row that make it unhealthy. Default: 3.", number(&h.Retries, 1, 1000)},
+		{"start_period", "So long after its start failures do not count. Default: 30s.", maybeSpan(&h.startPeriod)},
+		{"start_interval", "The interval until it is ready. Default: 250ms.", someSpan(&h.StartInterval, "it would never rest")},
+		{"on_unhealthy", "What becomes of it: none (the default) only says so; restart; stop ends it for good.", enum(&h.OnUnhealthy, []string{"none", "restart", "stop"}, supervisor.Tolerate, supervisor.RestartUnhealthy, supervisor.StopUnhealthy)},
+		{"watchdog", "With notify: it says WATCHDOG=1 at least so often. Default: not asked for.", span(&h.Watchdog)},
+		{"disable", "true is no healthcheck.", boolean(&h.disabled)},
 	}
 }
 
@@ -103,7 +98,7 @@ func test(h *health) value {
 		h.probe.Command = []string{"sh", "-c", t}
 		return nil
 	}
-	return choice{single: word{"a command", shell, textShape()}, many: verbatim{h, shell}}
+	return choice{single: word{"a command", shell, textShape}, many: verbatim{h, shell}}
 }
 
 // A verbatim test is a list whose first word says how to run it.
@@ -113,7 +108,7 @@ type verbatim struct {
 }
 
 func (v verbatim) shape(*schema) shape {
-	first := enumShape("CMD", "CMD-SHELL", "NONE")
+	first := enumShape("CMD", "CMD-SHELL", "NONE")()
 	return shape{"type": "array", "prefixItems": []any{first}, "items": textShape(), "minItems": 1}
 }
 

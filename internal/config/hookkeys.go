@@ -24,8 +24,8 @@ func (f hookForm) forms(h *action) choice {
 		single: word{"a hook", func(t string) (err error) {
 			h.Hook, err = hooks.Parse(t)
 			return err
-		}, textShape()},
-		pairs: object[action]{name: "hook", to: h, keys: hookKeys()},
+		}, textShape},
+		pairs: object{name: "hook", keys: h.keys()},
 	}
 }
 
@@ -81,25 +81,21 @@ func (a *action) added(lookup func(string) (string, bool)) (env []string) {
 	return env
 }
 
-func hookKeys() []key[action] {
-	return []key[action]{
-		{"command", "Run this: a list of words, or a string that is split as a shell does. No shell is run.", func(h *action) value { return words(&h.Command) }},
-		{"http", "Make this request. Any answer of 200 to 399 is a success.", func(h *action) value { return request(&h.HTTP) }},
-		{"tcp", "Connect to host:port, and perhaps talk.", func(h *action) value { return connection(&h.TCP) }},
-		{"sleep", "Wait so long.", func(h *action) value { return someSpan(&h.Sleep, "a sleep of 0 does nothing") }},
-		{"signal", "Send the service this signal.", func(h *action) value { return aSignal(&h.Signal) }},
-		{"drain", "Wait until the connections to our ports are idle: auto, ports, or more in a mapping.", func(h *action) value { return drain(&h.Drain) }},
-		{"name", "How logs and the report call it. Default: what it does.", func(h *action) value { return filled(&h.Name, "a name") }},
-		{"timeout", "How long it may take, never more than the grace period allows. Default: hook_timeout, else 5s.", func(h *action) value {
-			return someSpan(&h.Timeout, "a hook that has no time never succeeds")
-		}},
-		{"interval", "Try a failed one again after so long, until its timeout. Default: no second try.", func(h *action) value { return span(&h.Interval) }},
-		{"on_failure", "Whether its failure ends the list. Default: abort at the start, continue at the stop.", func(h *action) value {
-			return enum(&h.OnFailure, []string{"continue", "abort"}, hooks.Continue, hooks.Abort)
-		}},
-		{"user", "Run the command as this user[:group]. Default: who exeunt is.", func(h *action) value { return text(&h.User) }},
-		{"working_dir", "Run the command in this directory.", func(h *action) value { return filled(&h.WorkingDir, "a directory") }},
-		{"environment", "What the command finds in its environment besides ours: a mapping, or a list of NAME=VALUE.", func(h *action) value { return environment(&h.environment) }},
+func (h *action) keys() []key {
+	return []key{
+		{"command", "Run this: a list of words, or a string that is split as a shell does. No shell is run.", words(&h.Command)},
+		{"http", "Make this request. Any answer of 200 to 399 is a success.", request(&h.HTTP)},
+		{"tcp", "Connect to host:port, and perhaps talk.", connection(&h.TCP)},
+		{"sleep", "Wait so long.", someSpan(&h.Sleep, "a sleep of 0 does nothing")},
+		{"signal", "Send the service this signal.", aSignal(&h.Signal)},
+		{"drain", "Wait until the connections to our ports are idle: auto, ports, or more in a mapping.", drain(&h.Drain)},
+		{"name", "How logs and the report call it. Default: what it does.", filled(&h.Name, "a name")},
+		{"timeout", "How long it may take, never more than the grace period allows. Default: hook_timeout, else 5s.", someSpan(&h.Timeout, "a hook that has no time never succeeds")},
+		{"interval", "Try a failed one again after so long, until its timeout. Default: no second try.", span(&h.Interval)},
+		{"on_failure", "Whether its failure ends the list. Default: abort at the start, continue at the stop.", enum(&h.OnFailure, []string{"continue", "abort"}, hooks.Continue, hooks.Abort)},
+		{"user", "Run the command as this user[:group]. Default: who exeunt is.", text(&h.User)},
+		{"working_dir", "Run the command in this directory.", filled(&h.WorkingDir, "a directory")},
+		{"environment", "What the command finds in its environment besides ours: a mapping, or a list of NAME=VALUE.", environment(&h.environment)},
 	}
 }
 
@@ -116,8 +112,8 @@ func request(to **hooks.HTTP) value {
 				*h = *parsed.HTTP
 			}
 			return err
-		}, textShape()},
-		pairs: object[hooks.HTTP]{name: "http", to: h, keys: httpKeys()},
+		}, textShape},
+		pairs: object{name: "http", keys: httpKeys(h)},
 	}}
 }
 
@@ -133,24 +129,22 @@ func (s stored[T]) read(r *reader, n *node) {
 	s.value.read(r, n)
 }
 
-func httpKeys() []key[hooks.HTTP] {
-	return []key[hooks.HTTP]{
-		{"url", "http:// or https://. USER:PASSWORD@ is sent as basic authentication. $${NAME} is replaced when the request is made.", func(h *hooks.HTTP) value { return filled(&h.URL, "a URL") }},
-		{"method", "Default: GET.", func(h *hooks.HTTP) value { return text(&h.Method) }},
-		{"headers", "A mapping of names to values.", func(h *hooks.HTTP) value { return headers(&h.Headers) }},
-		{"body", "What is sent.", func(h *hooks.HTTP) value { return text(&h.Body) }},
-		{"status", "Which answers are a success: 204, 200-299 or 2xx, or a list of these. Default: 200-399.", func(h *hooks.HTTP) value {
-			return each("a status, as in 204 or 2xx", textShape(), func(t string) error {
-				var status hooks.Range
-				err := status.UnmarshalText([]byte(t))
-				h.Status = append(h.Status, status)
-				return err
-			})
-		}},
-		{"insecure", "Take any certificate.", func(h *hooks.HTTP) value { return boolean(&h.Insecure) }},
-		{"ca", "A file of PEM certificates to trust instead of the system's.", func(h *hooks.HTTP) value { return filled(&h.CA, "a file") }},
-		{"unix", "Connect to this socket, whatever the URL's host.", func(h *hooks.HTTP) value { return filled(&h.Unix, "a path") }},
-		{"proxy", "Use HTTP_PROXY, HTTPS_PROXY and NO_PROXY.", func(h *hooks.HTTP) value { return boolean(&h.Proxy) }},
+func httpKeys(h *hooks.HTTP) []key {
+	return []key{
+		{"url", "http:// or https://. USER:PASSWORD@ is sent as basic authentication. $${NAME} is replaced when the request is made.", filled(&h.URL, "a URL")},
+		{"method", "Default: GET.", text(&h.Method)},
+		{"headers", "A mapping of names to values.", headers(&h.Headers)},
+		{"body", "What is sent.", text(&h.Body)},
+		{"status", "Which answers are a success: 204, 200-299 or 2xx, or a list of these. Default: 200-399.", each("a status, as in 204 or 2xx", textShape, func(t string) error {
+			var status hooks.Range
+			err := status.UnmarshalText([]byte(t))
+			h.Status = append(h.Status, status)
+			return err
+		})},
+		{"insecure", "Take any certificate.", boolean(&h.Insecure)},
+		{"ca", "A file of PEM certificates to trust instead of the system's.", filled(&h.CA, "a file")},
+		{"unix", "Connect to this socket, whatever the URL's host.", filled(&h.Unix, "a path")},
+		{"proxy", "Use HTTP_PROXY, HTTPS_PROXY and NO_PROXY.", boolean(&h.Proxy)},
 	}
 }
 
@@ -159,7 +153,7 @@ func headers(to *[]hooks.Header) value {
 		return word{"a single value", func(t string) error {
 			*to = append(*to, hooks.Header{Name: name, Value: t})
 			return nil
-		}, textShape()}, nil
+		}, textShape}, nil
 	}, ""}
 }
 
@@ -168,10 +162,10 @@ func connection(to **hooks.TCP) value {
 	t := new(hooks.TCP)
 	return stored[hooks.TCP]{to, t, choice{
 		single: filled(&t.Addr, "host:port"),
-		pairs: object[hooks.TCP]{name: "tcp", to: t, keys: []key[hooks.TCP]{
-			{"address", "host:port.", func(t *hooks.TCP) value { return filled(&t.Addr, "host:port") }},
-			{"send", `Say this once connected; \r, \n and \x00 are what they are in Go.`, func(t *hooks.TCP) value { return text(&t.Send) }},
-			{"expect", "Succeed only if the other side says this.", func(t *hooks.TCP) value { return text(&t.Expect) }},
+		pairs: object{name: "tcp", keys: []key{
+			{"address", "host:port.", filled(&t.Addr, "host:port")},
+			{"send", `Say this once connected; \r, \n and \x00 are what they are in Go.`, text(&t.Send)},
+			{"expect", "Succeed only if the other side says this.", text(&t.Expect)},
 		}},
 	}}
 }
@@ -181,7 +175,7 @@ func drain(to **hooks.Drain) value {
 	d := new(hooks.Drain)
 	return stored[hooks.Drain]{to, d, choice{
 		single: ports(d).single, many: ports(d).many,
-		pairs: object[hooks.Drain]{name: "drain", to: d, keys: drainKeys()},
+		pairs: object{name: "drain", keys: drainKeys(d)},
 	}}
 }
 
@@ -196,24 +190,20 @@ func ports(d *hooks.Drain) choice {
 		d.Ports = parsed.Drain.Ports
 		return nil
 	}, form}
-	return choice{single: read, many: joined{word: read, part: shape{"type": []string{"integer", "string"}}}}
+	return choice{single: read, many: joined{word: read, part: numberShape(1, 65535)}}
 }
 
-func drainKeys() []key[hooks.Drain] {
-	return []key[hooks.Drain]{
-		{"ports", "The TCP ports, or auto (the default): those that the container's processes listen on.", func(d *hooks.Drain) value { return ports(d) }},
-		{"unix", "Paths of unix sockets, as the server bound them.", func(d *hooks.Drain) value { return paths(&d.Unix) }},
-		{"count", "Which connections count: active (the default) are those that somebody waits on or has just spoken on; open are all.", func(d *hooks.Drain) value {
-			return enum(&d.Count, []string{"active", "open"}, hooks.Active, hooks.Open)
-		}},
-		{"threshold", "Done at so many connections, or fewer. Default: 0.", func(d *hooks.Drain) value { return number(&d.Threshold, 0, 1<<20) }},
-		{"min", "Never done before this. Default: 0s.", func(d *hooks.Drain) value { return span(&d.Min) }},
-		{"quiet", "Never done before no new connection has come for so long. Default: 0s.", func(d *hooks.Drain) value { return span(&d.Quiet) }},
-		{"settle", "Done when so many looks in a row were low enough. Default: 2.", func(d *hooks.Drain) value { return number(&d.Settle, 1, 1000) }},
-		{"interval", "From one look to the next. Default: 250ms.", func(d *hooks.Drain) value { return someSpan(&d.Interval, "it would never rest") }},
-		{"idle_after", "An active connection on which nothing was said for so long is idle. Default: 1s.", func(d *hooks.Drain) value {
-			return someSpan(&d.IdleAfter, "every connection would be idle")
-		}},
+func drainKeys(d *hooks.Drain) []key {
+	return []key{
+		{"ports", "The TCP ports, or auto (the default): those that the container's processes listen on.", ports(d)},
+		{"unix", "Paths of unix sockets, as the server bound them.", paths(&d.Unix)},
+		{"count", "Which connections count: active (the default) are those that somebody waits on or has just spoken on; open are all.", enum(&d.Count, []string{"active", "open"}, hooks.Active, hooks.Open)},
+		{"threshold", "Done at so many connections, or fewer. Default: 0.", number(&d.Threshold, 0, 1<<20)},
+		{"min", "Never done before this. Default: 0s.", span(&d.Min)},
+		{"quiet", "Never done before no new connection has come for so long. Default: 0s.", span(&d.Quiet)},
+		{"settle", "Done when so many looks in a row were low enough. Default: 2.", number(&d.Settle, 1, 1000)},
+		{"interval", "From one look to the next. Default: 250ms.", someSpan(&d.Interval, "it would never rest")},
+		{"idle_after", "An active connection on which nothing was said for so long is idle. Default: 1s.", someSpan(&d.IdleAfter, "every connection would be idle")},
 	}
 }
 
@@ -276,10 +266,10 @@ func forwarding(to *map[signals.Signal]signals.Signal) value {
 		return add(strings.TrimSpace(from), strings.TrimSpace(as))
 	}
 	return choice{
-		single: word{"a signal", one, signalShape()},
-		many:   each("a signal, or FROM:TO", signalShape(), one),
+		single: word{"a signal", one, signalShape},
+		many:   each("a signal, or FROM:TO", signalShape, one),
 		pairs: table{"signals and what they become", func(from string, _ *node) (value, error) {
-			return word{"a signal, or drop", func(t string) error { return add(from, t) }, signalShape()}, nil
+			return word{"a signal, or drop", func(t string) error { return add(from, t) }, signalShape}, nil
 		}, ""},
 	}
 }
@@ -292,10 +282,10 @@ func rewriting(to *[]string) value {
 		return err
 	}
 	return choice{
-		single: word{"FROM:TO", add, textShape()},
-		many:   each("FROM:TO", textShape(), add),
+		single: word{"FROM:TO", add, textShape},
+		many:   each("FROM:TO", textShape, add),
 		pairs: table{"signals and what they become", func(from string, _ *node) (value, error) {
-			return word{"a signal, or drop", func(t string) error { return add(from + ":" + t) }, signalShape()}, nil
+			return word{"a signal, or drop", func(t string) error { return add(from + ":" + t) }, signalShape}, nil
 		}, ""},
 	}
 }

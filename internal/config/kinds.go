@@ -17,7 +17,7 @@ import (
 
 // text is any single value as it stands.
 func text(to *string) value {
-	return word{"a single value", func(t string) error { *to = t; return nil }, textShape()}
+	return word{"a single value", func(t string) error { *to = t; return nil }, textShape}
 }
 
 // filled is a text that is not empty.
@@ -27,11 +27,11 @@ func filled(to *string, what string) value {
 			return errors.New("is empty: want " + what)
 		}
 		return nil
-	}, textShape()}
+	}, textShape}
 }
 
 // parsed is what reads itself, as a flag of the same name does.
-func parsed(to encoding.TextUnmarshaler, what string, form shape) word {
+func parsed(to encoding.TextUnmarshaler, what string, form func() shape) word {
 	return word{what, func(t string) error { return to.UnmarshalText([]byte(t)) }, form}
 }
 
@@ -39,7 +39,7 @@ func parsed(to encoding.TextUnmarshaler, what string, form shape) word {
 func asFlag[T any, P interface {
 	*T
 	encoding.TextUnmarshaler
-}](to **T, what string, form shape) word {
+}](to **T, what string, form func() shape) word {
 	return word{what, func(t string) error {
 		v := new(T)
 		if err := P(v).UnmarshalText([]byte(t)); err != nil {
@@ -56,7 +56,7 @@ func span(to *time.Duration) value {
 	return word{aDuration, func(t string) (err error) {
 		*to, err = hooks.ParseDuration(t)
 		return err
-	}, durationShape()}
+	}, durationShape}
 }
 
 // someSpan is a duration that is not 0, for a reason.
@@ -66,7 +66,7 @@ func someSpan(to *time.Duration, reason string) value {
 			return errors.New(reason)
 		}
 		return err
-	}, durationShape()}
+	}, durationShape}
 }
 
 // maybeSpan is a duration for which 0 is not the default.
@@ -75,10 +75,10 @@ func maybeSpan(to **time.Duration) value {
 		d, err := hooks.ParseDuration(t)
 		*to = &d
 		return err
-	}, durationShape()}
+	}, durationShape}
 }
 
-func number(to *int, low, high int) value {
+func number(to *int, low, high int) word {
 	what := fmt.Sprintf("a number, %d to %d", low, high)
 	return word{what, func(t string) error {
 		n, err := strconv.Atoi(t)
@@ -92,7 +92,7 @@ func number(to *int, low, high int) value {
 
 func maybeNumber(to **int, low, high int) value {
 	n := new(int)
-	w := number(n, low, high).(word)
+	w := number(n, low, high)
 	store := w.parse
 	w.parse = func(t string) error { *to = n; return store(t) }
 	return w
@@ -105,7 +105,7 @@ var (
 
 // boolean takes an empty text for no, which is what a variable that is not set
 // leaves.
-func boolean(to *bool) value {
+func boolean(to *bool) word {
 	return word{"true or false", func(t string) error {
 		switch t = strings.ToLower(t); {
 		case slices.Contains(yes, t):
@@ -116,12 +116,12 @@ func boolean(to *bool) value {
 			return fmt.Errorf("%q is neither true nor false", t)
 		}
 		return nil
-	}, boolShape()}
+	}, boolShape}
 }
 
 func maybeBoolean(to **bool) value {
 	b := new(bool)
-	w := boolean(b).(word)
+	w := boolean(b)
 	store := w.parse
 	w.parse = func(t string) error { *to = b; return store(t) }
 	return w
@@ -147,7 +147,7 @@ func aSignal(to *signals.Signal) value {
 	return word{"a signal", func(t string) (err error) {
 		*to, err = signals.Parse(t)
 		return err
-	}, signalShape()}
+	}, signalShape}
 }
 
 // words is a command: a list, or a string that is split as a shell does.
@@ -155,7 +155,7 @@ func words(to *[]string) value {
 	single := word{"a command", func(t string) (err error) {
 		*to, err = hooks.Split(t)
 		return err
-	}, textShape()}
+	}, textShape}
 	return choice{single: single, many: argv{to}}
 }
 
@@ -174,13 +174,13 @@ func (s argv) shape(*schema) shape {
 }
 
 // each is a list of words, or one, each of which is stored by add.
-func each(what string, form shape, add func(t string) error) value {
+func each(what string, form func() shape, add func(t string) error) value {
 	return listing{func() value { return word{what, add, form} }}
 }
 
 // paths is a list of file names, or one.
 func paths(to *[]string) value {
-	return each("a path", textShape(), func(t string) error {
+	return each("a path", textShape, func(t string) error {
 		if t == "" {
 			return errors.New("the path is empty")
 		}
@@ -217,7 +217,7 @@ func environment(to *[]setting) value {
 			return choice{single: word{"a single value", func(t string) error {
 				s.value, s.inherited = t, false
 				return nil
-			}, textShape()}, nothing: func() {}}, nil
+			}, textShape}, nothing: func() {}}, nil
 		}, "^[^=]+$"},
 	}
 }

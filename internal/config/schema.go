@@ -19,7 +19,7 @@ const replaced = `\$`
 // and check one. It comes from the tables that read the file.
 func writeSchema() string {
 	s := &schema{objects: shape{}}
-	top := object[file]{name: topLevel, to: new(file), keys: containerKeys(), open: true}.body(s)
+	top := new(file).object().body(s)
 	top["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	top["title"] = topLevel
 	top["description"] = "The services of a container, and how it stops. Written out by: exeunt check --schema"
@@ -31,7 +31,7 @@ func writeSchema() string {
 	return string(text) + "\n"
 }
 
-func (o object[T]) shape(s *schema) shape {
+func (o object) shape(s *schema) shape {
 	if s.objects[o.name] == nil {
 		s.objects[o.name] = shape{} // it is under way, should it hold itself
 		s.objects[o.name] = o.body(s)
@@ -39,11 +39,11 @@ func (o object[T]) shape(s *schema) shape {
 	return shape{"$ref": "#/$defs/" + o.name}
 }
 
-func (o object[T]) body(s *schema) shape {
+func (o object) body(s *schema) shape {
 	properties := shape{}
 	for _, k := range o.keys {
 		described := shape{"description": k.doc}
-		for word, meaning := range k.into(o.to).shape(s) {
+		for word, meaning := range k.value.shape(s) {
 			described[word] = meaning
 		}
 		properties[k.name] = described
@@ -55,13 +55,13 @@ func (o object[T]) body(s *schema) shape {
 	return body
 }
 
-func (w word) shape(*schema) shape { return w.form }
+func (w word) shape(*schema) shape { return w.form() }
 
 func (j joined) shape(s *schema) shape {
 	if j.pairs {
-		return anyOf(j.form, shape{"type": "object", "additionalProperties": j.part})
+		return anyOf(j.form(), shape{"type": "object", "additionalProperties": j.part()})
 	}
-	return anyOf(j.form, shape{"type": "array", "items": j.part})
+	return anyOf(j.form(), shape{"type": "array", "items": j.part()})
 }
 
 func (l listing) shape(s *schema) shape {
@@ -111,16 +111,25 @@ func anyOf(forms ...shape) shape {
 // variable gives it.
 func textShape() shape { return shape{"type": []string{"string", "number", "boolean"}} }
 
-func enumShape(words ...string) shape {
-	return anyOf(shape{"enum": words}, shape{"type": "string", "pattern": replaced})
+func enumShape(words ...string) func() shape {
+	return func() shape { return anyOf(shape{"enum": words}, shape{"type": "string", "pattern": replaced}) }
 }
 
-func patternShape(pattern string) shape {
-	return shape{"type": []string{"string", "number"}, "pattern": pattern + "|" + replaced}
+// either is one of the words, or of the other shape.
+func either(other func() shape, words ...any) func() shape {
+	return func() shape { return anyOf(shape{"enum": words}, other()) }
 }
 
-func numberShape(low, high int) shape {
-	return shape{"type": []string{"integer", "string"}, "minimum": low, "maximum": high, "pattern": `^-?[0-9]+$|` + replaced}
+func patternShape(pattern string) func() shape {
+	return func() shape {
+		return shape{"type": []string{"string", "number"}, "pattern": pattern + "|" + replaced}
+	}
+}
+
+func numberShape(low, high int) func() shape {
+	return func() shape {
+		return shape{"type": []string{"integer", "string"}, "minimum": low, "maximum": high, "pattern": `^-?[0-9]+$|` + replaced}
+	}
 }
 
 func boolShape() shape {
@@ -128,7 +137,7 @@ func boolShape() shape {
 }
 
 func durationShape() shape {
-	return patternShape(`^[0-9.]+$|^([0-9.]+(ns|us|µs|ms|s|m|h))+$`)
+	return patternShape(`^[0-9.]+$|^([0-9.]+(ns|us|µs|ms|s|m|h))+$`)()
 }
 
 func signalShape() shape { return shape{"type": []string{"string", "integer"}} }

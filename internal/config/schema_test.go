@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"exeunt/hooks"
 )
 
 // TestTheSchemaHasEveryKeyAndNoOther walks the tables that read the file and
@@ -24,13 +26,13 @@ func TestTheSchemaHasEveryKeyAndNoOther(t *testing.T) {
 	}
 	defs := top["$defs"].(map[string]any)
 	tables := map[string][]string{
-		"service": names(serviceKeys()), "healthcheck": names(healthKeys()), "hook": names(hookKeys()), "http": names(httpKeys()), "drain": names(drainKeys()),
+		"service": names(new(service).keys()), "healthcheck": names(new(health).keys()), "hook": names(new(action).keys()), "http": names(httpKeys(new(hooks.HTTP))), "drain": names(drainKeys(new(hooks.Drain))),
 		"tcp": {"address", "send", "expect"}, "ulimit": {"soft", "hard"}, "dependency": {"condition"},
 	}
 	if got, want := slices.Sorted(maps.Keys(defs)), slices.Sorted(maps.Keys(tables)); !slices.Equal(got, want) {
 		t.Errorf("objects %v, want %v", got, want)
 	}
-	defs["exeunt.yaml"], tables["exeunt.yaml"] = top, names(containerKeys())
+	defs["exeunt.yaml"], tables["exeunt.yaml"] = top, names(new(file).object().keys)
 	for name, want := range tables {
 		object, _ := defs[name].(map[string]any)
 		properties, _ := object["properties"].(map[string]any)
@@ -53,9 +55,9 @@ func TestEveryFlagIsAKeyOfTheFile(t *testing.T) {
 	not := strings.Fields("config help json watch all after timeout schema")
 	ofServices := strings.Fields("stop-signal kill-mode user working-dir no-new-privs")
 	for _, flag := range newParser().kong.Model.Flags {
-		known := names(containerKeys())
+		known := names(new(file).object().keys)
 		if slices.Contains(ofServices, flag.Name) {
-			known = names(serviceKeys())
+			known = names(new(service).keys())
 		}
 		if !slices.Contains(not, flag.Name) && !slices.Contains(known, strings.ReplaceAll(flag.Name, "-", "_")) {
 			t.Errorf("--%s is no key", flag.Name)

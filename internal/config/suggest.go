@@ -51,16 +51,16 @@ func unknown(name, of string, known []string) string {
 	} else if ok && meant == "" {
 		return "unknown key: that is the container's own, exeunt runs processes in one"
 	}
-	if of == "service" && nearest(spelled, names(containerKeys())) != "" {
+	if of == "service" && nearest(spelled, names(new(file).object().keys)) != "" {
 		return "unknown key of a service: it belongs at the top of the file"
 	}
-	if of != "service" && nearest(spelled, names(serviceKeys())) != "" {
+	if of != "service" && nearest(spelled, names(new(service).keys())) != "" {
 		return "unknown key at the top of the file: it belongs to a service"
 	}
 	return `unknown key, see "exeunt check --schema"`
 }
 
-func names[T any](keys []key[T]) (list []string) {
+func names(keys []key) (list []string) {
 	for _, k := range keys {
 		list = append(list, k.name)
 	}
