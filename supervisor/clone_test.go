@@ -290,7 +290,7 @@ func TestCloneForgetsNoField(t *testing.T) {
 	if !reflect.DeepEqual(m, c) {
 		t.Error("the clone differs from the machine")
 	}
-	constant := []string{"Machine.plan", "Machine.sequences[].hooks"}
+	constant := []string{"Machine.plan", "Machine.sequences[].hooks", "Machine.services[].below"}
 	if got := shared(reflect.ValueOf(m).Elem(), reflect.ValueOf(c).Elem(), "Machine"); !slices.Equal(got, constant) {
 		t.Errorf("the clone shares %q with the machine, want %q", got, constant)
 	}
@@ -300,7 +300,7 @@ func TestCloneForgetsNoField(t *testing.T) {
 // it, or the search would take two machines for one.
 func TestKeyForgetsNoField(t *testing.T) {
 	without := map[string]string{
-		"Machine.plan": "constant", "Machine.sequences.hooks": "constant", "Machine.services.depth": "constant",
+		"Machine.plan": "constant", "Machine.sequences.hooks": "constant", "Machine.services.depth": "constant", "Machine.services.below": "constant",
 		"Machine.now": "set by each Step", "Machine.out": "set by each Step", "Machine.fresh": "the driver's",
 		"Machine.began": "for the report", "Machine.from": "for the report", "Machine.report": "for the reader",
 		"Machine.alive": "for the notice; set by each survey that uses it", "Machine.told": "checked below",

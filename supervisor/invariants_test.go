@@ -288,7 +288,7 @@ func (w *world) checkTold(p *process) {
 		return
 	}
 	for i := range w.procs {
-		if q := &w.procs[i]; q.alive && q.service >= 0 && w.m.plan.dependsOn(q.service, p.service) {
+		if q := &w.procs[i]; q.alive && q.service >= 0 && w.m.needs(q.service, p.service) {
 			w.breach("%q is told before %q, which depends on it, has gone", p.name, q.name)
 		}
 	}

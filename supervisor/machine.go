@@ -67,7 +67,8 @@ type stray struct {
 type service struct {
 	state State
 	pid   int
-	depth int // services below it in the longest chain of dependencies, itself included
+	depth int    // services below it in the longest chain of dependencies, itself included
+	below []bool // which services those are, in all chains; nil is none
 	life
 	stopping
 
@@ -122,7 +123,7 @@ func (s *service) process() reaper.Target { return reaper.Process(s.pid, s.start
 func New(p *Plan) *Machine {
 	m := &Machine{plan: p, services: make([]service, len(p.Services)), told: map[stray]int{}}
 	for i := range m.services {
-		m.services[i].depth = m.depth(i, len(p.Services))
+		m.depth(i)
 		m.report.Services = append(m.report.Services, ServiceReport{Name: p.Services[i].Name})
 	}
 	r := &m.report // lists that stay empty are [] in JSON
@@ -131,15 +132,31 @@ func New(p *Plan) *Machine {
 	return m
 }
 
-// depth is bounded by left, so that a cycle (which config refuses) ends.
-func (m *Machine) depth(i, left int) int {
-	d := 1
-	for j := range m.plan.Services {
-		if left > 0 && m.plan.dependsOn(i, j) {
-			d = max(d, 1+m.depth(j, left-1))
+// depth looks at what a service depends on, once: there are more ways down than
+// services. A circle, which config refuses, ends.
+func (m *Machine) depth(i int) int {
+	s := &m.services[i]
+	if s.depth > 0 || len(m.plan.Services[i].DependsOn) == 0 {
+		s.depth = max(s.depth, 1)
+		return s.depth
+	}
+	s.depth, s.below = 1, make([]bool, len(m.services))
+	for j := range m.services {
+		if !m.plan.dependsOn(i, j) {
+			continue
+		}
+		s.depth, s.below[j] = max(s.depth, 1+m.depth(j)), true
+		for k, below := range m.services[j].below {
+			s.below[k] = s.below[k] || below
 		}
 	}
-	return d
+	return s.depth
+}
+
+// needs reports whether service i depends on service j, by way of others too:
+// they stop in that order though a migration between them has ended long ago.
+func (m *Machine) needs(i, j int) bool {
+	return m.services[i].below != nil && m.services[i].below[j]
 }
 
 func (m *Machine) index(name string) int {

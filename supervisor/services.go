@@ -88,7 +88,7 @@ func (m *Machine) advanceStop() bool {
 
 func (m *Machine) hasDependents(i int) bool {
 	for j := range m.services {
-		if m.services[j].alive() && m.plan.dependsOn(j, i) {
+		if m.services[j].alive() && m.needs(j, i) {
 			return true
 		}
 	}
