@@ -290,7 +290,7 @@ func TestCloneForgetsNoField(t *testing.T) {
 	if !reflect.DeepEqual(m, c) {
 		t.Error("the clone differs from the machine")
 	}
-	constant := []string{"Machine.plan", "Machine.sequences[].hooks", "Machine.services[].below"}
+	constant := []string{"Machine.plan", "Machine.services[].below", "Machine.sequences[].hooks"}
 	if got := shared(reflect.ValueOf(m).Elem(), reflect.ValueOf(c).Elem(), "Machine"); !slices.Equal(got, constant) {
 		t.Errorf("the clone shares %q with the machine, want %q", got, constant)
 	}
