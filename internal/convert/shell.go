@@ -158,13 +158,12 @@ func (s *service) shellCommand(text string) error {
 			return err
 		}
 		var env []pair
-		for assigned(text) && len(words) > 0 {
+		for after := text; assigned(after) && len(words) > 0; after = rest(after) {
 			name, value, _ := strings.Cut(words[0], "=")
 			if !isName(name) {
 				break
 			}
 			env, words = put(env, pair{name, value}), words[1:]
-			text = rest(text)
 		}
 		if len(words) > 0 && words[0] != "" {
 			s.hint(words)

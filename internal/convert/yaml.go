@@ -178,7 +178,7 @@ func written(text string) string {
 // scalar is a text in a block mapping, without quotes where none are needed.
 func scalar(text string) string {
 	out := written(text)
-	first := out != "" && (alphanumeric(out[0]) || strings.ContainsRune("/_$", rune(out[0])))
+	first := out != "" && (alphanumeric(out[0]) || strings.ContainsRune("/_$", rune(out[0])) || strings.HasPrefix(out, "./"))
 	plain := first && bare(out, "/_.-+=@%,:~${} ") && !strings.HasSuffix(out, " ") &&
 		!strings.Contains(out, ": ") && !strings.HasSuffix(out, ":") && !strings.Contains(out, "  ")
 	if !plain || isWord(out) {
