@@ -336,7 +336,7 @@ func (l line) rehearsed() []string {
 		}
 	}
 	if len(l.program) == 0 {
-		return append(args, string(Run))
+		return args
 	}
 	return append(append(args, "--"), l.program...)
 }

@@ -440,6 +440,13 @@ func TestTheFileIsTheOneNamedElseTheDefaultOne(t *testing.T) {
 	}
 }
 
+func TestTheRehearsedRunHasTheSameFile(t *testing.T) {
+	inv := mustRead(t, "services: {web: {command: x}}\n", "--quiet")
+	if want := []string{"--quiet"}; !slices.Equal(inv.RunArgs, want) || inv.Verb != Rehearse {
+		t.Errorf("%q, want %q", inv.RunArgs, want)
+	}
+}
+
 func TestServicesOfOneFileSeeOnlyWhatIsTheirs(t *testing.T) {
 	inv, err := Parse([]string{"run"}, []string{"A=1", "EXEUNT_LOG=json", "EXEUNT_CONFIG=services: {a: {command: x, environment: [B=2]}, b: {command: y}}"}, docker)
 	if err != nil {
