@@ -248,7 +248,7 @@ func (p *program) life(autostart string, enabled bool) {
 	switch yes, err := truth(again); {
 	case again == "" || again == "unexpected":
 		p.restarts = true
-		s.set("restart", "on-failure")
+		s.set("restart", p.onFailure())
 		if p.given("exitcodes") && p.err == nil && !slices.Contains(codes, "0") {
 			s.note("exitcodes=%s: here 0 is a success, after which it is not started again. If it should be: restart: always.", p.section.option("exitcodes").value)
 		}
@@ -261,11 +261,24 @@ func (p *program) life(autostart string, enabled bool) {
 		s.note("autorestart=false, startsecs=0: a oneshot. Others can wait for its end: depends_on: {%s: {condition: service_completed_successfully}}.", s.name)
 		s.set("type", "oneshot")
 	}
-	s.set("essential", "false")
+	if !p.mortal {
+		s.set("essential", "false")
+	}
 	if codes = slices.DeleteFunc(codes, func(code string) bool { return code == "0" }); len(codes) > 0 {
 		s.set("success_exit_codes", "["+strings.Join(codes, ", ")+"]")
 	}
 	p.starting(again)
+}
+
+// onFailure is the restart of a program that exits with 0 to be left alone. It
+// is given up only where that makes a difference.
+func (p *program) onFailure() string {
+	if tries := p.integer("startretries", 3); p.mortal && tries > 0 {
+		return "on-failure:" + strconv.Itoa(min(tries, 1<<20))
+	} else if p.mortal {
+		return "no"
+	}
+	return "on-failure"
 }
 
 // starting is what supervisord calls a start.
@@ -278,10 +291,11 @@ func (p *program) starting(again string) {
 		return
 	}
 	tries := p.integer("startretries", 3)
-	switch yes, err := truth(again); {
+	yes, err := truth(again)
+	switch {
 	case err == nil && !yes && tries > 0:
 		s.note("startretries=%d: a start that fails is not tried again. restart: on-failure:%d does so, after every failure.", tries, tries)
-	case err == nil && !yes:
+	case err == nil && !yes, err != nil && p.mortal:
 	case tries <= 0:
 		s.note("startretries=%d: leave restart out to have it not started again.", tries)
 	default:

@@ -111,7 +111,7 @@ func (c *conversion) remainder() {
 		case "group":
 			c.after("[%s]: there are no groups; exeunt start, stop and restart take several names, as in exeunt restart %s.", s.name, strings.Join(members(s), " "))
 		case "eventlistener":
-			c.after("[%s] %s: there are no event listeners. One that ends supervisord when a program has failed is not needed: delete essential: false from the services it watches. For others see hooks (post_stop) and exeunt status --watch.", s.name, about(s, "command", "events"))
+			c.listener(s)
 		case "fcgi-program":
 			c.after("[%s] %s: nobody opens its socket for it here. Let it listen by itself and write it as a service, %s.", s.name, about(s, "socket", "command"), properName(name))
 		default:
@@ -163,4 +163,22 @@ func (c *conversion) settings(s *section) {
 	if len(own) > 0 {
 		c.after("[supervisord] %s: exeunt runs in the foreground, has no file of its own, and says little, on stderr (log, log_level, report).", strings.Join(own, ", "))
 	}
+}
+
+// ends reports whether a section is an event listener that seems to be there to
+// end supervisord when a program has failed: it hears of that, and says so.
+func (s *section) ends() bool {
+	if !strings.HasPrefix(s.name, "eventlistener:") || !strings.Contains(strings.ToUpper(about(s, "events")), "PROCESS_STATE") {
+		return false
+	}
+	text := strings.ToLower(s.name + about(s, "command"))
+	return slices.ContainsFunc([]string{"kill", "shutdown", "quit", "exit", "stop"}, func(word string) bool { return strings.Contains(text, word) })
+}
+
+func (c *conversion) listener(s *section) {
+	if s.ends() {
+		c.after("[%s] %s: taken for one that ends supervisord when a program has failed, for which none is needed.", s.name, about(s, "command", "events"))
+		return
+	}
+	c.after("[%s] %s: there are no event listeners. See hooks (post_stop) and exeunt status --watch; for the end of the container with a service, essential.", s.name, about(s, "command", "events"))
 }

@@ -21,6 +21,7 @@ type conversion struct {
 	environment []pair // that [supervisord] gives all programs
 	user        string // that [supervisord] gives them
 	waits       []wait
+	mortal      bool // it ends when a program has failed, by an event listener
 
 	// What the head of the file has to explain.
 	variables, users, priorities, redirects, restarts bool
@@ -47,6 +48,7 @@ func supervisord(d disk, path, text string) (string, error) {
 	if err := c.container(); err != nil {
 		return "", err
 	}
+	c.mortal = slices.ContainsFunc(c.sections, (*section).ends)
 	programs, err := c.programs()
 	if err != nil {
 		return "", err
@@ -242,8 +244,14 @@ func (c *conversion) grace() {
 // explain writes the head of the file.
 func (c *conversion) explain(grace int) {
 	c.say("Made by exeunt convert from %s. See what it does with exeunt check -c FILE.", filepath.Base(c.path))
-	c.say("supervisord goes on without a program that has ended for good, and so does this: essential: false. Delete that line where the container should end with the program, with its exit code. When no service is left the container ends; supervisord would stay.")
-	if c.restarts {
+	if c.mortal {
+		c.say("An event listener ends supervisord when a program has failed. So does this, and needs none: the first service that ends for good ends the container, with its exit code. Write essential: false into those that may end.")
+	} else {
+		c.say("supervisord goes on without a program that has ended for good, and so does this: essential: false. Delete that line where the container should end with the program, with its exit code. When no service is left the container ends; supervisord would stay.")
+	}
+	if c.restarts && c.mortal {
+		c.say("A restart waits 500 ms, and twice as long each time up to 30 s. See restart_delay and restart_max_delay, after which a row of restarts is over.")
+	} else if c.restarts {
 		c.say("A restart waits 500 ms, and twice as long each time up to 30 s; nobody is given up. See restart_delay, restart_max_delay and restart: on-failure:N.")
 	}
 	order := "All services start at once and stop at once, each with all processes that it leaves behind. Where one needs another, say so with depends_on: it then starts later and stops earlier."
