@@ -10,6 +10,7 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // An answer is what is kept of an HTTP response.
@@ -37,7 +38,11 @@ func exchange(ctx context.Context, conn net.Conn, method string, request []byte)
 	}
 	bounded.N = answerLimit
 	kept := keeper{limit: quoteLimit + 1} // one more tells quote that there is more
-	if err := copyBody(&kept, from, head); err != nil && bounded.N > 0 {
+	// Where the body breaks off the status has said it all: who is told to go may
+	// go while it answers.
+	err = copyBody(&kept, from, head)
+	broken := ctx.Err() == nil && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET))
+	if err != nil && bounded.N > 0 && !broken {
 		return nil, failed(ctx, fmt.Sprintf("read the answer after its status %d", got.status), err)
 	}
 	got.begin = kept.kept

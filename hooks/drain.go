@@ -31,7 +31,7 @@ type Drain struct {
 
 	Settle    int           // done when so many looks in a row were low enough; 0 is 2
 	Interval  time.Duration // from look to look; 0 is 250 ms
-	IdleAfter time.Duration // for Active; 0 is 1 s
+	IdleAfter time.Duration // for Active; 0 is 300 ms
 }
 
 // Count is which connections a drain counts.

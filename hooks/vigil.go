@@ -41,7 +41,7 @@ func (v *vigil) defaults() {
 		v.Interval = 250 * time.Millisecond
 	}
 	if v.IdleAfter == 0 {
-		v.IdleAfter = time.Second
+		v.IdleAfter = 300 * time.Millisecond // more than Interval: no word falls between two looks
 	}
 }
 

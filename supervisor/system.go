@@ -193,17 +193,29 @@ type watchdog struct {
 	times chan time.Time
 }
 
+// frozen is how late a timer is that was not late for want of a processor, and
+// how long the loop then has to say and do what is left.
+const frozen = 500 * time.Millisecond
+
 // arm sets the time at which bite is called, in place of an earlier one.
 func (w *watchdog) arm(at time.Time, bite func()) {
 	if w.times == nil {
 		w.times = make(chan time.Time, 1)
 		go func() {
-			timer := time.NewTimer(time.Until(<-w.times))
+			at := <-w.times
+			timer := time.NewTimer(time.Until(at))
 			for {
 				select {
-				case at := <-w.times:
+				case at = <-w.times:
 					timer.Reset(time.Until(at))
 				case <-timer.C:
+					// Where all of the container was frozen past its end, the
+					// loop knows as little as we did: it shall have a moment.
+					if now := time.Now(); now.Sub(at) > frozen {
+						at = now.Add(frozen)
+						timer.Reset(time.Until(at))
+						continue
+					}
 					bite()
 					return
 				}

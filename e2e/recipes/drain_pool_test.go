@@ -113,7 +113,7 @@ func TestDrainEndsSoonAfterTheLastAnswer(t *testing.T) {
 	}{
 		// A connection is idle when nothing was said on it for a second, at two
 		// looks, each a quarter of a second after the one before.
-		"by default": {flags: []string{"--pre-stop", "drain:8080"}, most: 2 * time.Second},
+		"by default": {flags: []string{"--pre-stop", "drain:8080"}, most: time.Second},
 		"in a hurry": {o: configured("pre_stop: [{drain: {ports: [8080], count: active, idle_after: 300ms}}]"), most: time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"exeunt/hooks"
@@ -203,7 +202,7 @@ func drainKeys(d *hooks.Drain) []key {
 		{"quiet", "Never done before no new connection has come for so long. Default: 0s.", span(&d.Quiet)},
 		{"settle", "Done when so many looks in a row were low enough. Default: 2.", number(&d.Settle, 1, 1000)},
 		{"interval", "From one look to the next. Default: 250ms.", someSpan(&d.Interval, "it would never rest")},
-		{"idle_after", "An active connection on which nothing was said for so long is idle. Default: 1s.", someSpan(&d.IdleAfter, "every connection would be idle")},
+		{"idle_after", "An active connection on which nothing was said for so long is idle. Default: 300ms.", someSpan(&d.IdleAfter, "every connection would be idle")},
 	}
 }
 
@@ -278,7 +277,7 @@ func forwarding(to *map[signals.Signal]signals.Signal) value {
 func rewriting(to *[]string) value {
 	add := func(entry string) error {
 		err := new(signals.Rewrites).Add(entry)
-		*to = append(slices.Clip(*to), entry)
+		*to = append(*to, entry)
 		return err
 	}
 	return choice{

@@ -2,7 +2,11 @@
 
 package lean
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 // A personality is the init as which we behave: package compat has the whole
 // of it, and what is here must not differ.
@@ -47,7 +51,16 @@ func plain(stack unsafe.Pointer) bool {
 		return false
 	}
 	argv, envp = unsafe.Add(args, first*word), unsafe.Add(args, (argc+1)*word)
-	return environment()
+	return environment() && !(as == exeunt && configured())
+}
+
+// configured reports whether there is a file of services, or may be, that is
+// read without being named (config.DefaultFile).
+//
+//go:nosplit
+func configured() bool {
+	at, file := unix.AT_FDCWD, "/etc/exeunt.yaml\x00"
+	return call(unix.SYS_FACCESSAT, uintptr(at), uintptr(unsafe.Pointer(unsafe.StringData(file))), unix.F_OK, 0, 0, 0) != -int(unix.ENOENT)
 }
 
 // named finds out by which name we were started (compat.Named).
