@@ -1,6 +1,11 @@
-// Package config reads the command line and the environment into a plan: all
-// that is decided before the first fork. Nothing is started here, and every
-// mistake is one error that says what to do about it.
+// Package config reads the command line, the environment and the file into a
+// plan: all that is decided before the first fork. Nothing is started here, and
+// every mistake is one line that says where it is and what to do about it.
+//
+// The file is YAML, read in three steps: parse makes nodes of it, with their
+// places, aliases written out and variables replaced; tables of keys (object)
+// read the nodes, and are what the schema is written from; a cast makes services
+// of what was read, and tells what does not go together.
 package config
 
 import (

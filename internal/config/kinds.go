@@ -30,11 +30,6 @@ func filled(to *string, what string) value {
 	}, textShape}
 }
 
-// parsed is what reads itself, as a flag of the same name does.
-func parsed(to encoding.TextUnmarshaler, what string, form func() shape) word {
-	return word{what, func(t string) error { return to.UnmarshalText([]byte(t)) }, form}
-}
-
 // asFlag is a flag in another form.
 func asFlag[T any, P interface {
 	*T
@@ -189,8 +184,8 @@ func paths(to *[]string) value {
 	})
 }
 
-// A variable is one entry of an environment. One without value is taken from
-// ours.
+// A setting is one entry of an environment. One that is inherited has no value,
+// and is taken from ours.
 type setting struct {
 	name, value string
 	inherited   bool

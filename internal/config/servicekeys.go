@@ -18,7 +18,6 @@ import (
 // A file is what exeunt.yaml says: flags in another form, and services.
 type file struct {
 	flags
-	node     *node
 	dir      string // that its paths are relative to
 	services []*service
 }
@@ -29,7 +28,7 @@ func (f *file) object() object {
 	return object{topLevel, slices.Concat(f.stopKeys(), f.outcomeKeys(), []key{
 		{"services", "The processes, by their names. COMMAND, if one is given, is the service main.", table{"services by their names", f.service,
 			fmt.Sprintf("^[A-Za-z0-9][A-Za-z0-9._-]{0,%d}$", longestName-1)}},
-	}), func(n *node) { f.node = n }, true}
+	}), nil, true}
 }
 
 // service adds a service of that name.

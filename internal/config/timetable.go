@@ -37,7 +37,7 @@ func parseTimetable(text string, zone *time.Location) (supervisor.Timetable, err
 	if strings.Contains(text, "=") { // the parser's own way to give a time zone
 		return nil, errors.New("the time zone is that of TZ in the environment")
 	}
-	parsed, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom).Parse(text)
+	parsed, err := cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.DowOrDom).Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %q as minute, hour, day of month, month and day of week: %w", text, err)
 	}
