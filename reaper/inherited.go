@@ -1,7 +1,6 @@
 package reaper
 
 import (
-	"strconv"
 	"syscall"
 	_ "unsafe" // for linkname
 
@@ -36,23 +35,13 @@ func inheritedDescriptors() []int {
 			list = append(list, fd)
 		}
 	}
-	// Not through package os: its first file starts the runtime's poller, which
-	// costs a start 0.1 ms and wakes idle threads from then on.
-	if dir, err := unix.Open("/proc/self/fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err == nil {
-		defer func() { _ = unix.Close(dir) }()
-		var buf [4096]byte
-		for {
-			n, err := unix.ReadDirent(dir, buf[:])
-			if err != nil || n <= 0 {
-				return list
-			}
-			_, _, names := unix.ParseDirent(buf[:n], -1, nil)
-			for _, name := range names {
-				if fd, err := strconv.Atoi(name); err == nil && fd > 2 {
-					add(fd)
-				}
+	if all, err := numbers("/proc/self/fd"); err == nil {
+		for _, fd := range all {
+			if fd > 2 {
+				add(fd)
 			}
 		}
+		return list
 	}
 	for fd := 3; fd < probedDescriptors; fd++ {
 		add(fd)
