@@ -193,3 +193,36 @@ func TestWhatCannotBeReadIsOneLineWithItsPlace(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestINIIsReadAsPythonReadsIt(t *testing.T) {
+	for text, want := range map[string]string{
+		"[a]\nB = c ; d\nb2: e#f # g\n":            "b=c|b2=e#f",
+		"[a]\nb=c\n  d\n\n  e\n# f\n  g\nh=i":      "b=c\nd\n\ne\ng|h=i",
+		"[a]\nb=c\n[d]\ne=f\n[a]\nb=g\nh=i":        "b=g|h=i",
+		"  [a]\n  b=c\n   d=e\n  f=g":              "b=c\nd=e|f=g",
+		"[a]\nb=c; d; e ; f # g":                   "b=c; d; e ; f",
+		"[a]\nb=x=y:z":                             "b=x=y:z",
+		"[a]\nb=\n":                                "b=",
+		"; x\n[a] ; y\n;b=c\nd=e\t;f":              "d=e",
+		"[DEFAULT]\nz=1\nb=2\n[a]\nb=3":            "b=3|z=1",
+		"[a]\nb=c ;\n\n\n   \n[d]":                 "b=c",
+		"[a]\nb=c\n\n  still of b\n":               "b=c\n\nstill of b",
+		"[a]\r\nb=c\r\n":                           "b=c",
+		"\ufeff[a]\nb=c":                           "b=c",
+		"[a]\nenvironment=X=\"1\",\n    Y=\"2\"\n": "environment=X=\"1\",\nY=\"2\"",
+	} {
+		var i ini
+		text, err := proper("x", text)
+		if err == nil {
+			err = i.read("x", text)
+		}
+		i.inherit()
+		var got []string
+		for _, o := range i.named("a").options {
+			got = append(got, o.name+"="+o.value)
+		}
+		if err != nil || strings.Join(got, "|") != want {
+			t.Errorf("%q: %q, %v, want %q", text, got, err, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // An ini is a file with those that it includes, read as supervisord 4 reads
@@ -134,18 +135,35 @@ func uncomment(line string) (value string, commented bool) {
 	if t := strings.TrimSpace(line); t != "" && strings.ContainsRune(";#", rune(t[0])) {
 		return "", true
 	}
-	blank := true
-	for at, c := range line {
-		if blank && (c == ';' || c == '#') {
-			return strings.TrimSpace(line[:at]), true
+	// Python looks at the first of each, then at the second of each, and so on
+	// until one of them has a blank before it.
+	semicolon, hash := -1, -1
+	for {
+		semicolon, hash = following(line, ';', semicolon), following(line, '#', hash)
+		if semicolon == len(line) && hash == len(line) {
+			return strings.TrimSpace(line), false
 		}
-		blank = unicode.IsSpace(c)
+		for _, at := range []int{min(semicolon, hash), max(semicolon, hash)} {
+			if before, _ := utf8.DecodeLastRuneInString(line[:at]); at < len(line) && unicode.IsSpace(before) {
+				return strings.TrimSpace(line[:at]), true
+			}
+		}
 	}
-	return strings.TrimSpace(line), false
 }
 
-// shortened is the beginning of a text.
+// following is where a character comes next after a place, or the end.
+func following(line string, c byte, after int) int {
+	if after < len(line) {
+		if i := strings.IndexByte(line[after+1:], c); i >= 0 {
+			return after + 1 + i
+		}
+	}
+	return len(line)
+}
+
+// shortened is the beginning of a text, in one line.
 func shortened(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
 	if runes := []rune(text); len(runes) > 40 {
 		return string(runes[:39]) + "…"
 	}
