@@ -85,7 +85,7 @@ func parse(r *reader, text string) (root *node, err error) {
 	if err := whole(r.name, text); err != nil {
 		return nil, err
 	}
-	tokens := lexer.Tokenize(strings.TrimPrefix(text, "\ufeff"))
+	tokens := wordsWhole(lexer.Tokenize(strings.TrimPrefix(text, "\ufeff")))
 	if t := tokens.InvalidToken(); t != nil {
 		return nil, r.mistake(t, t.Error)
 	}
@@ -167,6 +167,52 @@ func tooMuch(tokens token.Tokens) *token.Token {
 		}
 	}
 	return nil
+}
+
+// wordsWhole puts plain words together that the lexer takes for a key and its value:
+// between brackets as well a colon ends a key only where a space or a bracket
+// follows (YAML 1.2.2, section 7.3.3), so that [curl, http://a:80/] is two words.
+func wordsWhole(tokens token.Tokens) token.Tokens {
+	out := tokens[:0:0]
+	flow, depth := 0, map[token.Type]int{
+		token.SequenceStartType: 1, token.MappingStartType: 1, token.SequenceEndType: -1, token.MappingEndType: -1,
+	}
+	for i := 0; i < len(tokens); i++ {
+		t := tokens[i]
+		flow += depth[t.Type]
+		if n := len(out); flow > 0 && n > 0 && i+1 < len(tokens) && t.Type == token.MappingValueType &&
+			bare(out[n-1]) && bare(tokens[i+1]) && touch(t, tokens[i+1]) {
+			word := *out[n-1]
+			word.Value, word.Origin = word.Value+":"+tokens[i+1].Value, word.Origin+":"+tokens[i+1].Origin
+			word.Type, word.CharacterType = token.StringType, token.CharacterTypeMiscellaneous
+			out[n-1] = &word
+			i++
+			continue
+		}
+		out = append(out, t)
+	}
+	for i, t := range out {
+		t.Prev, t.Next = nil, nil
+		if i > 0 {
+			t.Prev, out[i-1].Next = out[i-1], t
+		}
+	}
+	return out
+}
+
+// bare reports whether a token is a word without quotes.
+func bare(t *token.Token) bool {
+	switch t.Type {
+	case token.StringType, token.IntegerType, token.FloatType, token.BoolType, token.NullType,
+		token.BinaryIntegerType, token.OctetIntegerType, token.HexIntegerType:
+		return true
+	}
+	return false
+}
+
+// touch reports whether b follows the colon a without a space.
+func touch(a, b *token.Token) bool {
+	return a.Position.Line == b.Position.Line && a.Position.Column+1 == b.Position.Column
 }
 
 // A builder makes nodes of the parser's.
