@@ -313,3 +313,16 @@ func (d descriptor) Write(text []byte) (n int, err error) {
 	}
 	return n, err
 }
+
+// reason is an error without what package net and os put before it.
+func reason(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	return err
+}

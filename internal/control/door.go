@@ -3,8 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
-	"net"
-	"os"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -65,29 +64,41 @@ func listenHTTP(where string) (*door, error) {
 		return listenUnix(path, 0o666)
 	}
 	fd, err := listenTCP(where)
+	if port, ok := strings.CutPrefix(where, ":"); ok {
+		if fd, err = listenTCP("[::]:" + port); errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL) {
+			fd, err = listenTCP("0.0.0.0:" + port) // there is no IPv6
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %q: %w", where, reason(err))
+		return nil, fmt.Errorf("cannot listen on %q: %w", where, err)
 	}
 	return &door{fd: fd}, nil
 }
 
-// listenTCP listens by way of package net, which knows where there is no IPv6,
-// and takes the descriptor out of it.
+// listenTCP does without package net, of which it would link in another 25 KB.
 func listenTCP(where string) (fd int, err error) {
-	listener, err := net.Listen("tcp", where)
+	at, err := netip.ParseAddrPort(where)
 	if err != nil {
 		return 0, err
 	}
-	defer listener.Close()
-	raw, err := listener.(*net.TCPListener).SyscallConn()
+	var name unix.Sockaddr = &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
+	family := unix.AF_INET6
+	if at.Addr().Is4() {
+		name, family = &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}, unix.AF_INET
+	}
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return 0, err
 	}
-	if e := raw.Control(func(theirs uintptr) { fd, err = unix.FcntlInt(theirs, unix.F_DUPFD_CLOEXEC, 3) }); e != nil {
-		return 0, e
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) // or the last run's connections hold the port
+	if family == unix.AF_INET6 {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0) // [::] is everywhere
 	}
-	if err == nil {
+	if err = unix.Bind(fd, name); err == nil {
 		err = unix.Listen(fd, backlog)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
 	}
 	return fd, err
 }
@@ -172,16 +183,3 @@ func (d *door) close() {
 // same reports whether both are of one file. A number alone may be that of a
 // later one.
 func same(a, b *unix.Stat_t) bool { return a.Dev == b.Dev && a.Ino == b.Ino && a.Mtim == b.Mtim }
-
-// reason is an error without what package net and os put before it.
-func reason(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
-	}
-	var call *os.SyscallError
-	if errors.As(err, &call) {
-		err = call.Err
-	}
-	return err
-}

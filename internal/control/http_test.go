@@ -1,12 +1,15 @@
 package control
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +112,39 @@ func TestMetricsAreAskedForTenTimesASecondAtMost(t *testing.T) {
 	}
 	if n, most := l.viewed(), int(time.Since(began)/(100*time.Millisecond))+1; n > most || n < 1 {
 		t.Errorf("the loop was asked %d times in %v, want at most %d", n, time.Since(began), most)
+	}
+}
+
+func TestEveryAddressIsListenedOn(t *testing.T) {
+	for where, reach := range map[string][]string{
+		"127.0.0.1:0": {"127.0.0.1"}, "[::1]:0": {"::1"}, ":0": {"127.0.0.1", "::1"}, "0.0.0.0:0": {"127.0.0.1"}, "[::]:0": {"127.0.0.1", "::1"},
+	} {
+		d, err := listenHTTP(where)
+		if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL) {
+			continue // no IPv6 here
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, err := unix.Getsockname(d.fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, host := range reach {
+			port := 0
+			switch name := name.(type) {
+			case *unix.SockaddrInet4:
+				port = name.Port
+			case *unix.SockaddrInet6:
+				port = name.Port
+			}
+			if conn, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err != nil {
+				t.Errorf("%s: %v", where, err)
+			} else {
+				_ = conn.Close()
+			}
+		}
+		d.close()
 	}
 }
 

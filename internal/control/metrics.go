@@ -141,5 +141,16 @@ func unixSeconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // escape makes text fit for a label's value.
 func escape(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.ToValidUTF8(text, "\uFFFD"))
+	var b strings.Builder
+	for _, r := range text { // what is not UTF-8 is U+FFFD here
+		switch r {
+		case '\\', '"':
+			b.WriteByte('\\')
+		case '\n':
+			b.WriteByte('\\')
+			r = 'n'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
