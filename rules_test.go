@@ -76,7 +76,7 @@ func TestNoTestSleeps(t *testing.T) {
 
 func TestDecisionsHaveNeitherClockNorConcurrency(t *testing.T) {
 	for _, s := range product(t) {
-		if s.folder != "supervisor" || slices.Contains([]string{"drive.go", "system.go", "spawn.go", "perform.go"}, filepath.Base(s.path)) {
+		if s.folder != "supervisor" || slices.Contains([]string{"drive.go", "inbox.go", "system.go", "spawn.go", "perform.go"}, filepath.Base(s.path)) {
 			continue
 		}
 		for _, pkg := range []string{"sync", "sync/atomic", "os", "syscall", "golang.org/x/sys/unix", "context"} {

@@ -282,7 +282,8 @@ func (r *Report) Summary() string {
 		add("pre-stop %s", seconds(d))
 	}
 	for i := range r.Services {
-		if s := &r.Services[i]; s.PID != 0 {
+		// A run that was over before the stop began is none of its story.
+		if s := &r.Services[i]; s.PID != 0 && (s.Ended.IsZero() || !s.Ended.Before(r.Began)) {
 			add("%s %s (%s)", s.Name, seconds(s.took(r.Ended)), s.outcome())
 		}
 	}
