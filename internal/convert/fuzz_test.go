@@ -26,9 +26,15 @@ const (
 func converted(kind uint8, text string) (string, error) {
 	if kind %= kinds; kind == aTree {
 		tree := fstest.MapFS{}
-		for _, f := range txtar.Parse([]byte(text)).Files {
-			if fs.ValidPath(f.Name) {
-				tree[f.Name] = &fstest.MapFile{Data: f.Data}
+		var in *fstest.MapFile
+		for line := range strings.Lines(text) { // txtar.Parse has been known to panic
+			name, begins := strings.CutPrefix(strings.TrimSpace(line), "-- ")
+			name, ends := strings.CutSuffix(name, " --")
+			if begins && ends && fs.ValidPath(name) {
+				in = &fstest.MapFile{}
+				tree[name] = in
+			} else if in != nil {
+				in.Data = append(in.Data, line...)
 			}
 		}
 		return services("tree", tree)
