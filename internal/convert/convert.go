@@ -112,5 +112,6 @@ func cause(err error) error {
 
 // mistake is an error about a line of a file.
 func mistake(path string, line int, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %s", path, line, fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...) // with values that may have several lines
+	return fmt.Errorf("%s:%d: %s", path, line, strings.ReplaceAll(text, "\n", " "))
 }

@@ -161,9 +161,8 @@ func following(line string, c byte, after int) int {
 	return len(line)
 }
 
-// shortened is the beginning of a text, in one line.
+// shortened is the beginning of a text.
 func shortened(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
 	if runes := []rune(text); len(runes) > 40 {
 		return string(runes[:39]) + "…"
 	}
