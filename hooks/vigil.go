@@ -22,7 +22,7 @@ type vigil struct {
 	known map[[2]netip.AddrPort]bool
 	met   time.Time // when a look found new ones, or the begin
 	calm  int       // looks in a row that were low enough
-	left  []peer    // what the last look counted
+	left  []*peer   // what the last look counted
 }
 
 // A peer is a connection that is waited for.
@@ -79,7 +79,7 @@ func (v *vigil) choose(ctx context.Context, s *Surroundings) error {
 
 // look counts once.
 func (v *vigil) look(ctx context.Context) error {
-	left := make([]peer, 0, len(v.left))
+	left := make([]*peer, 0, len(v.left))
 	if len(v.Ports) > 0 {
 		ended, lost := v.table.Ended(v.Ports)
 		found, err := v.table.Find(ctx, sockets.Query{States: inFlight, Ports: v.Ports, Timed: true})
@@ -89,7 +89,7 @@ func (v *vigil) look(ctx context.Context) error {
 		v.meet(found, ended, lost)
 		for i := range found {
 			if s := &found[i]; v.counts(s) {
-				left = append(left, peer{from: s.Remote, timed: s.Timed, age: min(s.Sent, s.Received)})
+				left = append(left, &peer{from: s.Remote, timed: s.Timed, age: min(s.Sent, s.Received)})
 			}
 		}
 	}
@@ -99,7 +99,7 @@ func (v *vigil) look(ctx context.Context) error {
 			return err
 		}
 		for i, path := range v.Unix {
-			left = append(left, slices.Repeat([]peer{{path: path}}, numbers[i])...)
+			left = append(left, slices.Repeat([]*peer{{path: path}}, numbers[i])...)
 		}
 	}
 	if v.left = left; len(left) <= v.Threshold {
@@ -160,7 +160,7 @@ func (v *vigil) overdue(ctx context.Context) error {
 	if len(v.left) <= v.Threshold {
 		return fmt.Errorf("%s before it was quiet for long enough, connections left: %d", why, len(v.left))
 	}
-	slices.SortStableFunc(v.left, func(a, b peer) int { return cmp.Compare(a.age, b.age) })
+	slices.SortStableFunc(v.left, func(a, b *peer) int { return cmp.Compare(a.age, b.age) })
 	var names []string
 	for _, p := range v.left[:min(len(v.left), maxPeers)] {
 		name := p.path

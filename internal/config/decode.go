@@ -12,8 +12,8 @@ import (
 type reader struct {
 	name     string                      // of the file, in front of every line
 	lookup   func(string) (string, bool) // our environment
-	problems []problem
-	warnings []problem
+	problems []*problem
+	warnings []*problem
 }
 
 // A problem is a line about one place of a file.
@@ -33,17 +33,17 @@ func (r *reader) unusual(n *node, format string, args ...any) {
 	r.warnings = append(r.warnings, n.problem(format, args...))
 }
 
-func (n *node) problem(format string, args ...any) problem {
+func (n *node) problem(format string, args ...any) *problem {
 	text := fmt.Sprintf(format, args...)
 	if n.path != "" {
 		text = n.path + ": " + text
 	}
-	return problem{n.line, n.column, text}
+	return &problem{n.line, n.column, text}
 }
 
 // lines are problems as they are shown, by their place.
-func (r *reader) lines(problems []problem) (lines []string) {
-	slices.SortStableFunc(problems, func(a, b problem) int {
+func (r *reader) lines(problems []*problem) (lines []string) {
+	slices.SortStableFunc(problems, func(a, b *problem) int {
 		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
 	})
 	for i, p := range problems {
@@ -56,10 +56,10 @@ func (r *reader) lines(problems []problem) (lines []string) {
 }
 
 // sameWords reports whether two problems are one text's, reached by two paths.
-func sameWords(a, b problem) bool {
-	_, a.text, _ = strings.Cut(a.text, ": ")
-	_, b.text, _ = strings.Cut(b.text, ": ")
-	return a == b
+func sameWords(a, b *problem) bool {
+	_, one, _ := strings.Cut(a.text, ": ")
+	_, other, _ := strings.Cut(b.text, ": ")
+	return a.line == b.line && a.column == b.column && one == other
 }
 
 // err is all that is wrong: an error whose Unwrap lists one line each.

@@ -36,13 +36,23 @@ func procFind(ctx context.Context, proc string, q *Query, found []Socket) ([]Soc
 			return found, err
 		}
 	}
-	slices.SortFunc(found, compare)
-	return slices.CompactFunc(found, func(a, b Socket) bool { return compare(a, b) == 0 }), nil
+	sorted := make([]*Socket, len(found))
+	for i := range found {
+		sorted[i] = &found[i]
+	}
+	slices.SortFunc(sorted, compare)
+	unique := make([]Socket, 0, len(found))
+	for i, s := range sorted {
+		if i == 0 || compare(s, sorted[i-1]) != 0 {
+			unique = append(unique, *s)
+		}
+	}
+	return unique, nil
 }
 
 // compare orders sockets; those of one address, as several listeners of a port
 // may be, by inode.
-func compare(a, b Socket) int {
+func compare(a, b *Socket) int {
 	return cmp.Or(a.Remote.Compare(b.Remote), a.Local.Compare(b.Local), cmp.Compare(a.Inode, b.Inode))
 }
 

@@ -6,7 +6,6 @@
 package sockets
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -203,6 +202,6 @@ func (t *Table) Listeners(ctx context.Context, processes []int) ([]uint16, error
 			ports = append(ports, s.Local.Port())
 		}
 	}
-	slices.SortFunc(ports, cmp.Compare)
+	slices.Sort(ports)
 	return slices.Compact(ports), nil
 }
