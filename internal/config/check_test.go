@@ -151,7 +151,7 @@ func TestManyServicesAreReadInNoTime(t *testing.T) {
 	if err != nil || len(inv.Plan.Services) != 200 {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 20*time.Second { // not for ever, as it were if chains were counted
 		t.Errorf("it took %v", took)
 	}
 	if got := len(foresee(inv.Plan, 0).below.tiers()); got != 20 {

@@ -92,6 +92,11 @@ func parse(r *reader, text string) (root *node, err error) {
 	if t := tooMuch(tokens); t != nil {
 		return nil, r.mistake(t, fmt.Sprintf("more than %d levels or %d words of YAML", deepest, mostTokens))
 	}
+	for _, t := range tokens {
+		if why := misread(t); why != "" {
+			return nil, r.mistake(t, why)
+		}
+	}
 	file, err := yaml.Parse(tokens, 0, yaml.AllowDuplicateMapKey())
 	if err != nil {
 		var m mishap
@@ -215,6 +220,22 @@ func touch(a, b *token.Token) bool {
 	return a.Position.Line == b.Position.Line && a.Position.Column+1 == b.Position.Column
 }
 
+// misread says what the parser is known to take for something else: it drops
+// tabs between plain words, and takes what follows an empty "?" for its value.
+func misread(t *token.Token) string {
+	switch {
+	case t.Type == token.MappingKeyType:
+		return "a key is written without ?"
+	case t.Type == token.StringType && !strings.Contains(t.Value, "\t"):
+		for line := range strings.Lines(t.Origin) {
+			if strings.Contains(strings.TrimSpace(line), "\t") {
+				return "a tab between words: put quotes around them"
+			}
+		}
+	}
+	return ""
+}
+
 // A builder makes nodes of the parser's.
 type builder struct {
 	*reader
@@ -296,9 +317,6 @@ func (b *builder) mapping(n *node, from []*ast.MappingValueNode, flow bool) {
 			n.line, n.column = at.Line, at.Column
 		}
 		var key ast.Node = v.Key
-		if explicit, ok := key.(*ast.MappingKeyNode); ok { // "? key"
-			key = explicit.Value
-		}
 		switch k := key.(type) {
 		case *ast.MergeKeyNode:
 			b.merge(n, v.Value)
@@ -307,7 +325,7 @@ func (b *builder) mapping(n *node, from []*ast.MappingValueNode, flow bool) {
 			b.wrong(&node{path: n.path, line: at.Line, column: at.Column}, "a key is a plain word, not %s", k.Type())
 			continue
 		}
-		name := plain(key)
+		name := plain(v.Key)
 		e := &entry{name: name, line: at.Line, column: at.Column, value: b.build(v.Value, join(n.path, name))}
 		if v.Value == nil {
 			e.value.line, e.value.column = at.Line, at.Column

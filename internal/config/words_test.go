@@ -31,6 +31,11 @@ func TestColonsWithinWordsBetweenBrackets(t *testing.T) {
 			t.Errorf("%s is %q, want %q", c.command, got, c.want)
 		}
 	}
+	for _, text := range []string{"a: b\t# c\n", "a:\tb\n", "a: 'b\tc'\n", "a: |\n  b\tc\n", "a: [b,\tc]\n"} {
+		if _, err := parse(&reader{name: "exeunt.yaml"}, text); err != nil {
+			t.Errorf("%q: a tab that does no harm: %v", text, err)
+		}
+	}
 	r := &reader{name: "exeunt.yaml"}
 	root, err := parse(r, "a: [b: c, d: {e: f, g: [1, h:2]}]\n")
 	if err != nil || root.at("a").items[0].kind != mapping || root.at("a").items[1].at("d").at("g").items[1].text != "h:2" {
