@@ -95,7 +95,8 @@ func TestFloodsNeitherKeepOthersOutNorCostMemory(t *testing.T) {
 					t.Errorf("an answer took %v", took)
 				}
 			}
-			if after := s.status("VmRSS"); after > memory+2048 && !raceDetector() {
+			// The runtime lets 4 MiB of garbage be.
+			if after := s.status("VmRSS"); after > memory+5<<10 && !raceDetector() {
 				t.Errorf("memory went from %d to %d KiB", memory, after)
 			}
 			if after := s.status("Threads"); after > threads {
