@@ -69,7 +69,8 @@ func (m *Machine) rests() {
 }
 
 // hasRest reports whether a group is one that has to go before its service
-// starts again.
+// starts again. Of one put in from outside with the group it had there the number
+// is 0.
 func (m *Machine) hasRest(group int) bool {
-	return slices.ContainsFunc(m.services, func(s service) bool { return s.rest == group })
+	return group != 0 && slices.ContainsFunc(m.services, func(s service) bool { return s.rest == group })
 }

@@ -443,7 +443,9 @@ func (s *story) stray(words []string) error {
 		case "name":
 			p.name = value
 		case "group":
-			p.group, err = s.who(value)
+			if p.group = 0; value != "0" { // which is one that is not of this namespace
+				p.group, err = s.who(value)
+			}
 		case "parent":
 			p.parent, err = s.who(value)
 		case "catches":
