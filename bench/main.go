@@ -41,6 +41,7 @@ func main() {
 
 type flags struct {
 	only    string
+	over    string
 	rounds  int
 	quick   bool
 	install bool
@@ -57,6 +58,7 @@ func bench() (ok bool, err error) {
 		names[i] = m.name
 	}
 	flag.StringVar(&f.only, "only", "", "measure only these, separated by commas: "+strings.Join(names, ", "))
+	flag.StringVar(&f.over, "subjects", "", "measure only these subjects, separated by commas, and those that the command line adds")
 	flag.IntVar(&f.rounds, "rounds", 0, "rounds of each measure; 0 is each measure's own number")
 	flag.BoolVar(&f.quick, "quick", false, "fewer rounds, for a first look")
 	flag.BoolVar(&f.install, "install", false, "install missing peers with apt-get")
@@ -136,6 +138,10 @@ func (f *flags) subjects(dir string) (over []subject, err error) {
 		return nil, err
 	}
 	over = append(append([]subject{{name: bare}}, found...), ourselves("", path, version)...)
+	if f.over != "" {
+		wanted := strings.Split(f.over, ",")
+		over = slices.DeleteFunc(over, func(s subject) bool { return !slices.Contains(wanted, s.name) })
+	}
 	for _, arg := range flag.Args() {
 		s, err := named(arg)
 		if err != nil {
@@ -187,7 +193,7 @@ func measureAll(selected []*measure, over []subject, f flags) *results {
 func (f *flags) write(r *results) error {
 	dir := f.out
 	if dir == "" {
-		if f.only != "" || f.quick || f.rounds > 0 || f.exeunt != "" || f.guard != "" {
+		if f.only != "" || f.over != "" || f.quick || f.rounds > 0 || f.exeunt != "" || f.guard != "" {
 			return nil
 		}
 		dir = "."

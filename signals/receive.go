@@ -65,13 +65,18 @@ type inbox struct {
 	dead    bool
 	pending Set // had no room in the pipe
 	records []entry.Record
-	buffer  [64]entry.Record
 
 	// Of CHLD: how often it came, never long after the one before, and when.
 	burst int
 	last  time.Time
+
+	// What the kernel fills in.
+	buffer  [64]entry.Record
+	poll    unix.PollFd
+	timeout unix.Timespec
 }
 
+// arrived does not move, unlike what is on a stack.
 var arrived inbox
 
 func (in *inbox) next(until time.Time) (dead bool, r Received) {
@@ -103,28 +108,51 @@ func (in *inbox) fill(until time.Time) {
 	if in.pending &^= SetOf(CHLD); in.pending != 0 {
 		return
 	}
-	if in.dead {
-		until = past
+	switch storming := in.burst >= stormSize && time.Since(in.last) < 2*stormNap; {
+	case in.dead:
+		if in.wait(past, syscall.RawSyscall6) {
+			in.read(syscall.RawSyscall6)
+		}
+	case storming && in.wait(in.soon(2*stormNap, until), syscall.RawSyscall6):
+		in.read(syscall.RawSyscall6)
+	case until.IsZero():
+		in.read(blocking)
+	case in.wait(until, blocking):
+		in.read(syscall.RawSyscall6)
 	}
-	if in.read(until); in.dead && !reminded && len(in.records) == 0 && in.storms() {
+	if in.dead && !reminded && len(in.records) == 0 && in.storms() {
 		in.nap(until)
 	}
 }
 
-// read reads the pipe if something is in it by until.
-func (in *inbox) read(until time.Time) {
-	const size = unsafe.Sizeof(entry.Record{})
-	if !until.IsZero() && !readable(until) {
-		return
+// A caller makes a system call.
+type caller func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, errno syscall.Errno)
+
+// wait returns when the pipe can be read, with true, or at until.
+func (in *inbox) wait(until time.Time, call caller) bool {
+	for {
+		left := max(time.Until(until), 0)
+		in.poll, in.timeout = unix.PollFd{Fd: entry.Pipe[0], Events: unix.POLLIN}, unix.NsecToTimespec(int64(left))
+		n, _, errno := call(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&in.poll)), 1, uintptr(unsafe.Pointer(&in.timeout)), 0, 0, 0)
+		if errno == 0 && (n > 0 || left == 0) {
+			return n > 0
+		}
 	}
-	n, err := syscall.Read(int(entry.Pipe[0]), unsafe.Slice((*byte)(unsafe.Pointer(&in.buffer)), len(in.buffer)*int(size)))
-	if err != nil || n == 0 {
+}
+
+// read reads the pipe, and waits until it can.
+func (in *inbox) read(call caller) {
+	const size = unsafe.Sizeof(entry.Record{})
+	n, _, errno := call(unix.SYS_READ, uintptr(entry.Pipe[0]), uintptr(unsafe.Pointer(&in.buffer)), unsafe.Sizeof(in.buffer), 0, 0, 0)
+	if errno == syscall.EINTR {
+		n, errno = 0, 0 // the caller comes again
+	} else if errno != 0 || n == 0 {
 		// Somebody closed a descriptor that is not theirs. To go on without
 		// signals would be to hang at the stop.
-		panic(fmt.Sprintf("cannot read the signal pipe: %d bytes, %v", n, err))
+		panic(fmt.Sprintf("cannot read the signal pipe: %d bytes, %v", n, errno))
 	}
 	in.records = in.buffer[:0]
-	for _, record := range in.buffer[:n/int(size)] {
+	for _, record := range in.buffer[:n/size] {
 		switch Signal(record.Signal) {
 		case 0: // only to wake us
 		case CHLD:
@@ -135,24 +163,8 @@ func (in *inbox) read(until time.Time) {
 	}
 }
 
-// past is before every deadline.
-var past = time.Unix(1, 0)
-
-// readable waits until the pipe can be read, or until until.
-func readable(until time.Time) bool {
-	fds := [1]unix.PollFd{{Fd: entry.Pipe[0], Events: unix.POLLIN}}
-	for {
-		left := time.Until(until)
-		timeout := unix.NsecToTimespec(int64(max(left, 0)))
-		n, err := unix.Ppoll(fds[:], &timeout, nil)
-		if n > 0 || left <= 0 && err == nil {
-			return n > 0
-		}
-	}
-}
-
-// In a storm, when many die at once, one look a millisecond takes them all for a
-// third of the cost. It is known by its pace.
+// In a storm, when many die at once, one look a millisecond takes them all. It is
+// known by its pace.
 const (
 	stormSize = 4
 	stormNap  = time.Millisecond
@@ -175,18 +187,47 @@ func (in *inbox) storms() bool {
 func (in *inbox) nap(until time.Time) {
 	var byDefault, caught [8]uintptr // struct sigaction, whatever its layout
 	setCHLD(&byDefault, &caught)
-	end := in.last.Add(stormNap)
-	if !until.IsZero() && until.Before(end) {
-		end = until
+	if in.wait(in.soon(stormNap, until), syscall.RawSyscall6) {
+		in.read(syscall.RawSyscall6)
 	}
-	in.read(end)
 	setCHLD(&caught, nil)
 	in.last = time.Now()
+}
+
+// soon is so long after the last CHLD, or until if that is sooner.
+func (in *inbox) soon(after time.Duration, until time.Time) time.Time {
+	if end := in.last.Add(after); until.IsZero() || end.Before(until) {
+		return end
+	}
+	return until
 }
 
 func setCHLD(install, before *[8]uintptr) {
 	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(CHLD), uintptr(unsafe.Pointer(install)), uintptr(unsafe.Pointer(before)), 8, 0, 0)
 }
+
+// past is before every deadline.
+var past = time.Unix(1, 0)
+
+// blocking makes a system call that may block for long: the processor is free for
+// other goroutines at once. By way of syscall.Syscall6 the runtime would only see
+// that some milliseconds later, and look a dozen times until then, after each
+// signal. A short wait is a raw call: nothing else in the process has to wake up
+// for it.
+//
+//go:nosplit
+func blocking(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, errno syscall.Errno) {
+	entersyscallblock()
+	r1, r2, errno = syscall.RawSyscall6(trap, a1, a2, a3, a4, a5, a6)
+	exitsyscall()
+	return r1, r2, errno
+}
+
+//go:linkname entersyscallblock runtime.entersyscallblock
+func entersyscallblock()
+
+//go:linkname exitsyscall runtime.exitsyscall
+func exitsyscall()
 
 // write puts a record into the pipe. If that is full, whoever reads it will not
 // have to wait.

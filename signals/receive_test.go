@@ -107,20 +107,26 @@ func TestQueuedRealTimeSignalsAllArrive(t *testing.T) {
 // waitForState waits until /proc shows the child in a state.
 func waitForState(t *testing.T, c *child, state byte) {
 	t.Helper()
-	end := time.After(deadline)
-	for {
+	until(t, "the child is in state "+string(state), func() bool {
 		var pid int
 		var name, got string
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fmt.Sscan(string(text), &pid, &name, &got); got == string(state) {
-			return
-		}
+		_, _ = fmt.Sscan(string(text), &pid, &name, &got)
+		return got == string(state)
+	})
+}
+
+// until waits for what the kernel has no event for.
+func until(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	end := time.After(deadline)
+	for !condition() {
 		select {
 		case <-end:
-			t.Fatalf("state %s, want %c", got, state)
+			t.Fatalf("waited in vain: %s", what)
 		case <-time.After(time.Millisecond):
 		}
 	}
@@ -170,4 +176,25 @@ func TestBlockedAndIgnoredSignalsAreReceivedAllTheSame(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTheDeadComeBeforeWhatCameWithThem(t *testing.T) {
+	c := start(t, "", "turns", false)
+	c.expect("dead true with 10")
+	c.expect("dead false with 12")
+	c.expect("dead false with 0")
+	c.expect("reminded: dead true with 0")
+}
+
+func TestWakeAndADeadlineEndTheWait(t *testing.T) {
+	c := start(t, "", "wake", false)
+	c.expect("ready")
+	c.kill(USR1)
+	c.expect("woken; a deadline is one")
+}
+
+func TestEveryDeathIsTold(t *testing.T) {
+	c := start(t, "", "deaths", false)
+	c.expect("storms weathered true")
+	c.expect("each one seen")
 }

@@ -30,6 +30,9 @@ var roles = map[string]func(){
 	"inherit":  inherit,
 	"forsaken": forsaken,
 	"early":    early,
+	"turns":    turns,
+	"wake":     wake,
+	"deaths":   deaths,
 	"exit7":    func() { os.Exit(7) },
 }
 
@@ -286,4 +289,102 @@ func early() {
 		}
 		time.AfterFunc(patience, func() { os.Exit(1) })
 	}
+}
+
+// turns shows what comes when two signals are there and, after them, a death.
+func turns() {
+	syscall.Kill(os.Getpid(), syscall.SIGUSR1)
+	syscall.Kill(os.Getpid(), syscall.SIGUSR2)
+	child := spawn()
+	for bytes := 0; bytes < 3*int(unsafe.Sizeof(entry.Record{})); runtime.Gosched() {
+		var err error
+		if bytes, err = unix.IoctlGetInt(int(entry.Pipe[0]), unix.TIOCINQ); err != nil {
+			panic(err)
+		}
+	}
+	for range 3 {
+		dead, r := Next(time.Unix(0, 1))
+		fmt.Println("dead", dead, "with", uint8(r.Signal))
+	}
+	Remind()
+	dead, r := Next(time.Time{})
+	fmt.Println("reminded: dead", dead, "with", uint8(r.Signal))
+	syscall.Wait4(child, nil, 0, nil)
+}
+
+// spawn starts a child that ends at once.
+func spawn() int {
+	pid, err := syscall.ForkExec("/bin/true", []string{"true"}, nil)
+	if err != nil {
+		panic(err)
+	}
+	return pid
+}
+
+// wake has other goroutines wake Next, while signals come too.
+func wake() {
+	var counted atomic.Int64
+	const goroutines, each = 4, 500
+	for range goroutines {
+		go func() {
+			for range each {
+				counted.Add(1)
+				Wake()
+			}
+		}()
+	}
+	fmt.Println("ready")
+	// Each wake-up that is not seen by one Next is seen by a later one: the count
+	// that the last one finds is the whole.
+	usr1 := 0
+	for counted.Load() < goroutines*each || usr1 == 0 {
+		if _, r := Next(time.Time{}); r.Signal == USR1 {
+			usr1++
+		}
+	}
+	began := time.Now()
+	for dead, r := Next(began.Add(50 * time.Millisecond)); time.Since(began) < 50*time.Millisecond; dead, r = Next(began.Add(50 * time.Millisecond)) {
+		if dead || r.Signal != 0 {
+			fmt.Println("for nothing:", dead, r.Signal)
+		}
+	}
+	fmt.Println("woken; a deadline is one")
+}
+
+// deaths has many children die at once, and others now and then, and must see
+// each with no look that finds nobody for long.
+func deaths() {
+	looks := 0
+	see := func(n int) {
+		for n > 0 {
+			end := time.Now().Add(deadline)
+			if dead, _ := Next(end); !dead {
+				if time.Now().After(end) {
+					fmt.Println("nobody died")
+					os.Exit(1)
+				}
+				continue
+			}
+			looks++
+			for {
+				pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+				if pid <= 0 || err != nil {
+					break
+				}
+				n--
+			}
+		}
+	}
+	for range 5 {
+		for range 100 {
+			spawn()
+		}
+		see(100)
+	}
+	fmt.Println("storms weathered", looks <= 500)
+	for range 20 {
+		spawn()
+		see(1)
+	}
+	fmt.Println("each one seen")
 }
