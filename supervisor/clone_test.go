@@ -84,14 +84,17 @@ func (k *key) machine(m *Machine) {
 		k.num(w.token, int(w.order))
 		k.text(w.name)
 	}
-	k.time(m.end, m.surveyAt, m.lateAt, m.noticeAt)
+	k.time(m.end, m.surveyAt, m.lateAt)
+	if m.phase != Start { // there it is a line in the log, and nothing else
+		k.time(m.noticeAt)
+	}
 	s := &m.schedule
 	k.time(s.Begin, s.PreStop, s.Services, s.Everyone, s.Kill, s.Done)
 	k.num(int(s.Margin), int(s.Reserve))
 	k.text(string(m.reason))
 	for i := range m.services {
 		s := &m.services[i]
-		k.num(int(s.state), k.rank(s.pid), int(s.status), s.rung, min(s.restarts, 1), min(s.row, 3), k.rank(s.rest), k.rank(s.heir), k.rank(s.born), s.missed, s.failures)
+		k.num(int(s.state), k.rank(s.pid), k.rank(s.group), int(s.status), s.rung, min(s.restarts, 1), min(s.row, 3), k.rank(s.rest), k.rank(s.heir), k.rank(s.born), s.missed, s.failures)
 		k.flag(s.started, s.asShell, s.toStop, s.again, s.failed, s.final, s.completed && m.phase <= Run, s.tidy, s.held, s.due, s.unhealthy, s.reloading, s.start != 0)
 		k.time(s.rungAt, s.groupAt, s.killAt, s.nextAt, s.againAt, s.restAt, s.readyBy, s.aliveBy)
 		k.num(int(s.watchdog))
@@ -305,7 +308,7 @@ func TestKeyForgetsNoField(t *testing.T) {
 		"Machine.began": "for the report", "Machine.from": "for the report", "Machine.report": "for the reader",
 		"Machine.alive": "for the notice; set by each survey that uses it", "Machine.told": "checked below",
 		"Machine.sequences.try.report": "a place in the report", "Machine.sequences.try.tries": "told from others only: see behind", "Machine.leaving.report": "a place in the report",
-		"Machine.remnants.report": "a place in the report", "Machine.services.life.text": "for the reader",
+		"Machine.remnants.report": "a place in the report", "Machine.services.life.text": "for the reader", "Machine.services.last": "for the reader",
 	}
 	keyOf := func(m *Machine) string {
 		k := key{now: epoch, rank: func(pid int) int { return pid }}

@@ -32,8 +32,11 @@ func (m *Machine) Environment(id ID, now time.Time) []string {
 	if m.signal != 0 {
 		env = append(env, "EXEUNT_SIGNAL="+m.signal.String())
 	}
-	if m.phase == PostStop {
+	switch {
+	case m.phase == PostStop:
 		env = append(env, "EXEUNT_EXIT_CODE="+strconv.Itoa(m.exitCode()))
+	case q.list == "post_stop": // between two lives
+		env = append(env, "EXEUNT_EXIT_CODE="+strconv.Itoa(m.report.Services[q.service].Code))
 	}
 	return env
 }

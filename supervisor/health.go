@@ -14,6 +14,7 @@ const (
 	probeEvery    = 10 * time.Second
 	probeStarting = 250 * time.Millisecond
 	probeRetries  = 3
+	heirEvery     = time.Second // a look for a main process that another will reap
 )
 
 // probe reports whether the list is a probe.
@@ -81,13 +82,8 @@ func (m *Machine) unwell(i int, why string) {
 	s, h := &m.services[i], m.plan.Services[i].Health
 	s.unhealthy = true
 	m.note(Entry{Level: Warn, Message: "unhealthy", Service: m.plan.Services[i].Name, PID: s.pid, Err: why})
-	switch h.OnUnhealthy {
-	case RestartUnhealthy:
-		s.failed, s.again = true, true
-		m.stopOne(i)
-	case StopUnhealthy:
-		s.failed, s.final = true, true
-		m.stopOne(i)
+	if h.OnUnhealthy != Tolerate && m.stopOne(i) {
+		s.failed, s.again, s.final = true, h.OnUnhealthy == RestartUnhealthy, h.OnUnhealthy == StopUnhealthy
 	}
 }
 
@@ -101,13 +97,12 @@ func (m *Machine) notReady(i int) {
 		return
 	}
 	m.note(Entry{Level: Warn, Message: "not ready in time", Service: p.Name, PID: s.pid, Took: p.StartTimeout})
-	s.failed = true
-	m.stopOne(i)
+	s.failed = m.stopOne(i)
 }
 
-// pet notes a sign of life.
+// pet notes a sign of life, where one is expected.
 func (m *Machine) pet(s *service) {
-	if s.watchdog > 0 {
+	if s.watchdog > 0 && !s.toStop && m.phase <= Run {
 		s.aliveBy = m.now.Add(s.watchdog)
 	}
 }
@@ -165,7 +160,7 @@ func (m *Machine) extend(i int, by time.Duration) {
 	if s.killAt.IsZero() || !until.After(s.killAt) {
 		return
 	}
-	if m.phase == Stop && m.plan.Budget.Armed {
+	if m.reason != "" && m.plan.Budget.Armed {
 		until = earliest(until, m.schedule.Services)
 	}
 	s.killAt = latest(s.killAt, until)
@@ -187,29 +182,45 @@ func (m *Machine) succeed() {
 		}
 		k := slices.IndexFunc(m.alive, func(p reaper.Stray) bool { return p.PID == s.heir })
 		taken := m.serviceOf(s.heir) >= 0 || slices.ContainsFunc(m.sequences, func(q sequence) bool { return q.try.pid == s.heir })
+		if k >= 0 {
+			j := m.leads(m.alive[k].Group)
+			taken = taken || j >= 0 && j != i
+		}
 		if s.heir = 0; k < 0 || taken {
 			m.note(Entry{Level: Warn, Message: "names a main process that is none of ours", Service: m.plan.Services[i].Name})
 			continue
 		}
-		s.pid, s.start = m.alive[k].PID, m.alive[k].Start
+		s.pid, s.start, s.group = m.alive[k].PID, m.alive[k].Start, m.alive[k].Group
 		m.report.Services[i].PID = s.pid
 		m.note(Entry{Level: Debug, Message: "has a new main process", Service: m.plan.Services[i].Name, PID: s.pid})
 	}
 }
 
 // missing takes the end of main processes that were not started by us and that
-// somebody else has reaped: two looks do not show them.
+// somebody else has reaped: two looks do not show them. As long as they have
+// another parent the looks go on.
 func (m *Machine) missing() {
 	for i := range m.services {
 		s := &m.services[i]
+		if s.start == 0 || !s.alive() {
+			continue
+		}
+		k := slices.IndexFunc(m.alive, func(p reaper.Stray) bool { return p.PID == s.pid && p.Start == s.start })
 		switch {
-		case s.start == 0 || !s.alive() || slices.ContainsFunc(m.alive, func(p reaper.Stray) bool { return p.PID == s.pid && p.Start == s.start }):
-			s.missed = 0
-		case s.missed < 1:
-			s.missed++
-			m.surveyAt = m.now.Add(surveyEvery)
-		default:
+		case k < 0 && s.missed > 0:
 			m.ended(i, 0, false)
+		case k < 0:
+			s.missed++
+			m.lookWithin(surveyEvery)
+		case slices.ContainsFunc(m.alive, func(p reaper.Stray) bool { return p.PID == m.alive[k].Parent }):
+			s.missed = 0
+			if every := m.surveyPause(); m.reason == "" {
+				m.lookWithin(max(every, heirEvery))
+			} else {
+				m.lookWithin(every)
+			}
+		default:
+			s.missed = 0
 		}
 	}
 }

@@ -306,7 +306,8 @@ func (m *Machine) endHook(q *sequence, err error) {
 		return
 	}
 	r.Err = err.Error()
-	abort := h.OnFailure == hooks.Abort || h.OnFailure == hooks.Default && m.phase == Start
+	starts := q.list == "pre_start" || q.list == "post_start"
+	abort := h.OnFailure == hooks.Abort || h.OnFailure == hooks.Default && starts
 	m.note(Entry{Level: Warn, Message: "hook failed", Hook: h.Name, Took: m.now.Sub(r.Began), Err: r.Err})
 	list, name := q.list, h.Name
 	m.closeHook(q)
@@ -315,7 +316,7 @@ func (m *Machine) endHook(q *sequence, err error) {
 	}
 	service := q.service
 	q.next = len(q.hooks) // on stop only the rest of this list is given up
-	if m.phase <= Run && (list == "pre_start" || list == "post_start") {
+	if starts {
 		m.startAborted(service, list, fmt.Sprintf("%s hook %q failed: %v", list, name, err))
 	}
 }
@@ -324,13 +325,15 @@ func (m *Machine) endHook(q *sequence, err error) {
 // a service's first start ends the run, another that one start.
 func (m *Machine) startAborted(service int, list, why string) {
 	switch {
-	case service == container || m.phase == Start && m.services[service].restarts == 0:
+	case service == container:
+		m.fail(exitFailure, why)
+	case m.services[service].toStop: // and does not start any more
+	case m.phase == Start && m.services[service].restarts == 0:
 		m.fail(exitFailure, why)
 	case list == "pre_start":
 		m.startFailed(service, exitFailure, why)
-	default:
+	case m.stopOne(service):
 		m.services[service].failed = true
-		m.stopOne(service)
 	}
 }
 

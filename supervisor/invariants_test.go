@@ -136,7 +136,7 @@ func (w *world) checkAnswer(a Answer) {
 func (w *world) toldInRun(p *process) bool {
 	leader := w.born(p.group)
 	if leader == nil || leader.service < 0 {
-		return false
+		return leader != nil && leader.replaced
 	}
 	plan := &w.m.plan.Services[leader.service]
 	if p.service < 0 && !leader.alive {
@@ -416,7 +416,8 @@ func (w *world) checkServiceReport(p *process, s *ServiceReport) {
 
 func (w *world) checkHookReport(p *process, list []HookReport) {
 	i := slices.IndexFunc(list, func(h HookReport) bool { return h.ID == p.id })
-	if i < 0 || p.killed && p.alive && !list[i].Killed {
+	again := i >= 0 && p.told > 0 && list[i].Began.After(p.toldAt) // and could not be started
+	if i < 0 || p.killed && p.alive && !list[i].Killed && !again {
 		w.breach("hook %q, killed=%v, is not so in the report", p.id, p.killed)
 	}
 }
@@ -427,6 +428,7 @@ func (w *world) checkStrayReport(p *process, list []StrayReport) {
 	withGroup := p.killedWithGroup || ofHook || !p.killed && w.groupMode(p) // and its leader is in the report
 	switch {
 	case w.blind || i < 0 && withGroup:
+	case i < 0 && !p.alive && p.told > 0 && p.toldAt.Before(w.stopAt): // between two lives of a service
 	case i < 0:
 		w.breach("%q (pid %d) was signalled and is not in the report", p.name, p.pid)
 	case p.killed && !p.killedWithGroup && !list[i].Killed:
@@ -457,8 +459,8 @@ func (w *world) checkCode(code int) {
 		if want := 128 + int(w.asSignal); code != want {
 			w.breach("exit code %d, want %d of a stop before the app existed", code, want)
 		}
-	case w.refused && w.m.report.Services[0].Err != "":
-		if code != 127 {
+	case w.m.report.Services[0].Err != "":
+		if code != exitFailure && !(w.refused && code == 127) {
 			w.breach("exit code %d of a service that could not be started again", code)
 		}
 	case i < 0 && p.Services[0].Timetable != nil: // its time had not come

@@ -110,15 +110,21 @@ func (m *Machine) killLeaver(i int) {
 
 // cutHooks ends every list under way, because the phase is over. A command
 // that runs is told to leave; one that was told before is killed, and so is
-// any where nothing follows in which it could leave. Probes outlive the start.
+// any where nothing follows in which it could leave. What services are at
+// outlives the start; a service that is stopping alone goes on with its pre-stop
+// hooks, and post-stop hooks that are cut run again in their own phase.
 func (m *Machine) cutHooks(next Phase) {
 	left := m.sequences[:0:0]
 	for i := range m.sequences {
-		if q := &m.sequences[i]; next == Run && q.probe() {
+		q := &m.sequences[i]
+		if next == Run || next == PreStop && q.list == "pre_stop" {
 			left = append(left, *q)
-		} else {
-			m.cut(q, next == Done)
+			continue
 		}
+		if q.list == "post_stop" && q.service != container {
+			m.services[q.service].tidy = false
+		}
+		m.cut(q, next == Done)
 	}
 	m.sequences = left
 }
@@ -153,15 +159,11 @@ func (m *Machine) cut(q *sequence, last bool) {
 	}
 }
 
-// cutLists ends the lists of hooks of one service.
-func (m *Machine) cutLists(i int) {
-	left := m.sequences[:0:0]
-	for k := range m.sequences {
-		if q := &m.sequences[k]; q.service != i {
-			left = append(left, *q)
-		} else {
-			m.cut(q, false)
-		}
+// cutStart ends the pre-start hooks of a service that is not to start any more.
+func (m *Machine) cutStart(i int) {
+	k := slices.IndexFunc(m.sequences, func(q sequence) bool { return q.service == i && q.list == "pre_start" })
+	if k >= 0 {
+		m.cut(&m.sequences[k], false)
+		m.sequences = slices.Delete(slices.Clone(m.sequences), k, k+1)
 	}
-	m.sequences = left
 }

@@ -23,7 +23,10 @@ func (m *Machine) spawned(ev Spawned) {
 	}
 	i := m.index(string(ev.ID))
 	s, p, r := &m.services[i], &m.plan.Services[i], &m.report.Services[i]
-	s.state, s.pid, s.born, s.due, s.tidy = Starting, ev.PID, ev.PID, false, false
+	s.state, s.pid, s.born, s.group, s.due, s.tidy = Starting, ev.PID, ev.PID, ev.PID, false, false
+	if !r.Ended.IsZero() {
+		s.last = *r
+	}
 	*r = ServiceReport{Name: r.Name, PID: ev.PID, State: Starting, Started: m.now, Restarts: s.restarts}
 	m.note(Entry{Level: Debug, Message: "started", Service: r.Name, PID: ev.PID, Restarts: s.restarts})
 	if p.Health == nil {
@@ -61,7 +64,7 @@ func (m *Machine) notSpawned(ev NotSpawned) {
 func (m *Machine) startFailed(i, code int, why string) {
 	s, r := &m.services[i], &m.report.Services[i]
 	s.state, s.life, s.due = Exited, life{}, false
-	r.State, r.Ended, r.Code, r.Err = Exited, m.now, code, why
+	*r = ServiceReport{Name: r.Name, PID: r.PID, State: Exited, Started: m.now, Ended: m.now, Code: code, Err: why, Restarts: s.restarts}
 	if m.phase == Start && s.restarts == 0 {
 		m.fail(code, why)
 		return
@@ -73,14 +76,16 @@ func (m *Machine) startFailed(i, code int, why string) {
 // advanceStart runs the container's pre-start hooks, then each service's own
 // and the service, in the order of dependencies, then the post-start hooks.
 func (m *Machine) advanceStart() bool {
-	if m.busy(container) {
+	busy := m.busy(container)
+	switch {
+	case busy && m.stage == 0:
 		return false
-	}
-	if m.stage == 1 {
-		m.enter(Run)
+	case m.advanceServices(): // the last hooks may wait for one that crashes
 		return true
-	}
-	if m.advanceServices() {
+	case busy:
+		return false
+	case m.stage == 1:
+		m.enter(Run)
 		return true
 	}
 	for i := range m.services {
@@ -110,78 +115,29 @@ func (m *Machine) up(i int) bool {
 func (m *Machine) advanceServices() bool {
 	for i := range m.services {
 		s := &m.services[i]
-		switch {
-		case m.busy(i):
-		case m.hopeless(i) != "":
-			m.startFailed(i, exitFailure, m.hopeless(i))
-			return true
-		case s.toStop && (s.state == Starting || s.state == Ready):
+		tell := s.toStop && (s.state == Starting || s.state == Ready)
+		if !tell && !m.isDue(i) || m.busy(i) {
+			continue
+		}
+		if tell {
 			m.tellOne(i)
 			return true
-		case m.mayStart(i):
-			if !s.started {
-				s.started = true
-				m.begin("pre_start", i)
-			} else {
-				s.state = Spawning
-				m.ask(Spawn{ID(m.plan.Services[i].Name)})
-			}
-			return true
 		}
+		switch met, held, why := m.needed(i); {
+		case why != "" && !held:
+			m.startFailed(i, exitFailure, why)
+		case !met:
+			continue
+		case !s.started:
+			s.started = true
+			m.begin("pre_start", i)
+		default:
+			s.state = Spawning
+			m.ask(Spawn{ID(m.plan.Services[i].Name)})
+		}
+		return true
 	}
 	return false
-}
-
-// mayStart reports whether service i is to be started now.
-func (m *Machine) mayStart(i int) bool {
-	s, p := &m.services[i], &m.plan.Services[i]
-	switch {
-	case s.state != Waiting && s.state != Backoff, s.rest != 0, s.held:
-		return false
-	case s.state == Backoff && !s.againAt.IsZero():
-		return false
-	case s.state == Waiting && (p.Timetable != nil || p.Spare) && !s.due:
-		return false
-	}
-	for _, d := range p.DependsOn {
-		for j := range m.services {
-			if i == j || !m.plan.named(j, d.On) || m.plan.Services[j].Spare {
-				continue
-			}
-			if !m.services[j].meets(d.Until) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// meets reports whether a service has come as far as others wait for.
-func (s *service) meets(until Condition) bool {
-	switch until {
-	case Healthy:
-		return s.state == Ready && !s.unhealthy
-	case Completed:
-		return s.state == Exited && s.completed
-	}
-	return s.state >= Starting
-}
-
-// hopeless says why service i would wait for ever: what it depends on has ended
-// for good. Empty is that it would not.
-func (m *Machine) hopeless(i int) string {
-	if s := &m.services[i]; m.phase != Start || s.state != Waiting || s.held {
-		return ""
-	}
-	for _, d := range m.plan.Services[i].DependsOn {
-		for j := range m.services {
-			on := &m.services[j]
-			if i != j && m.plan.named(j, d.On) && d.Until != Started && on.state == Exited && !on.held && !on.meets(d.Until) {
-				return fmt.Sprintf("%s needs %s, which has ended: %s", m.plan.Services[i].Name, m.plan.Services[j].Name, m.why(j))
-			}
-		}
-	}
-	return ""
 }
 
 // ready takes that a service serves.
@@ -213,7 +169,7 @@ func (m *Machine) ended(i int, status reaper.Status, oom bool) {
 	m.note(Entry{Level: m.endLevel(i, success, oom, own), Message: describe(status, killed, oom), Service: p.Name, PID: s.pid, Code: r.Code, Took: took})
 	if m.phase >= PreStop {
 		if m.phase == Stop && p.KillMode != Main {
-			m.groups = append(m.groups, s.pid)
+			m.groups = append(m.groups, s.group)
 			m.look()
 		}
 		return
@@ -228,8 +184,8 @@ func (m *Machine) ended(i int, status reaper.Status, oom bool) {
 		m.over(i, success, final)
 	}
 	if m.reason == "" && p.KillMode != Main && (asked || s.state == Backoff) {
-		s.rest, s.restAt = s.pid, m.now.Add(either(p.StopGrace, restTime))
-		m.groups = append(m.groups, s.pid)
+		s.rest, s.restAt = s.group, m.now.Add(either(p.StopGrace, restTime))
+		m.groups = append(m.groups, s.group)
 		m.look()
 	}
 }
@@ -325,7 +281,7 @@ func (m *Machine) delay(i int, success bool) time.Duration {
 		return 0
 	}
 	d := r.Delay
-	for n := 0; n < s.row && d < r.MaxDelay; n++ {
+	for n := 0; n < s.row && 0 < d && d < r.MaxDelay; n++ {
 		d *= 2
 	}
 	if r.MaxDelay > 0 {
@@ -346,10 +302,10 @@ func (m *Machine) spread(i int) uint64 {
 
 // dueLives does what the time has come for in the services' lives.
 func (m *Machine) dueLives() {
-	if m.phase > Run {
-		return
-	}
 	for i := range m.services {
+		if m.phase > Run { // or one of them has just ended the run
+			return
+		}
 		s, p := &m.services[i], &m.plan.Services[i]
 		switch {
 		case m.passed(s.readyBy):
@@ -362,10 +318,10 @@ func (m *Machine) dueLives() {
 			s.nextAt = p.Timetable.Next(m.now)
 			m.runDue(i)
 		}
-		if m.phase <= Run && m.passed(s.againAt) {
+		if m.passed(s.againAt) {
 			s.againAt = time.Time{}
 		}
-		if m.phase <= Run && m.passed(s.restAt) {
+		if m.passed(s.restAt) {
 			s.restAt = time.Time{}
 			m.look()
 		}

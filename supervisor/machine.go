@@ -67,12 +67,14 @@ type stray struct {
 type service struct {
 	state State
 	pid   int
+	group int    // its own and its children's, as far as they have not left it
 	depth int    // services below it in the longest chain of dependencies, itself included
 	below []bool // which services those are, in all chains; nil is none
 	life
 	stopping
 
 	status    reaper.Status // of its last end
+	last      ServiceReport // of the life before, for status
 	completed bool          // its last run ended well
 	tidy      bool          // its post-stop hooks have run since it ended
 	held      bool          // stopped by an order, until another
@@ -132,33 +134,6 @@ func New(p *Plan) *Machine {
 	return m
 }
 
-// depth looks at what a service depends on, once: there are more ways down than
-// services. A circle, which config refuses, ends.
-func (m *Machine) depth(i int) int {
-	s := &m.services[i]
-	if s.depth > 0 || len(m.plan.Services[i].DependsOn) == 0 {
-		s.depth = max(s.depth, 1)
-		return s.depth
-	}
-	s.depth, s.below = 1, make([]bool, len(m.services))
-	for j := range m.services {
-		if !m.plan.dependsOn(i, j) {
-			continue
-		}
-		s.depth, s.below[j] = max(s.depth, 1+m.depth(j)), true
-		for k, below := range m.services[j].below {
-			s.below[k] = s.below[k] || below
-		}
-	}
-	return s.depth
-}
-
-// needs reports whether service i depends on service j, by way of others too:
-// they stop in that order though a migration between them has ended long ago.
-func (m *Machine) needs(i, j int) bool {
-	return m.services[i].below != nil && m.services[i].below[j]
-}
-
 func (m *Machine) index(name string) int {
 	for i := range m.plan.Services {
 		if m.plan.Services[i].Name == name {
@@ -177,7 +152,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 	}
 	switch ev := ev.(type) {
 	case Booted:
-		m.began = now
+		m.began, m.noticeAt = now, now.Add(noticeEvery)
 		m.timetables()
 		m.begin("pre_start", container)
 	case Spawned:
@@ -234,7 +209,10 @@ func (m *Machine) Deadline() (at time.Time, ok bool) {
 		s := &m.services[i]
 		at = earliest(at, s.rungAt, s.groupAt, s.killAt, s.readyBy, s.aliveBy, s.restAt)
 		if m.phase <= Run {
-			at = earliest(at, s.againAt, s.nextAt)
+			at = earliest(at, s.againAt)
+		}
+		if m.phase <= Run && !s.nextAt.IsZero() {
+			at = earliest(at, s.nextAt, m.now.Add(clockEvery))
 		}
 	}
 	return at, !at.IsZero() && m.phase != Done
@@ -279,8 +257,10 @@ func (m *Machine) enter(p Phase) {
 	m.phase, m.stage, m.began, m.end, m.surveyAt, m.lateAt = p, 0, m.now, time.Time{}, time.Time{}, time.Time{}
 	switch p {
 	case Run:
+		m.noticeAt = time.Time{}
 	case PreStop:
 		m.end = m.schedule.PreStop
+		m.clipHooks()
 		m.begin("pre_stop", container)
 	case Stop:
 		if m.plan.Budget.Armed {

@@ -2,9 +2,13 @@ package supervisor
 
 import (
 	"fmt"
+	"time"
 
 	"exeunt/signals"
 )
+
+// maxWaits bounds the orders that wait: those who asked may have gone.
+const maxWaits = 256
 
 // A wait is an order that is answered when it has been carried out.
 type wait struct {
@@ -52,6 +56,13 @@ func (m *Machine) order(a Asked) string {
 		return fmt.Sprintf("no service %q", a.Service)
 	case m.reason != "":
 		return "the container is stopping"
+	case len(m.waits) >= maxWaits:
+		return "too many orders wait"
+	}
+	if a.Order == AskStart || a.Order == AskRestart {
+		if why := m.cannotStart(a.Service); why != "" {
+			return why
+		}
 	}
 	m.note(Entry{Message: a.Order.String() + " asked by " + a.By, Service: a.Service, Signal: a.Signal})
 	sent := 0
@@ -66,16 +77,12 @@ func (m *Machine) order(a Asked) string {
 		case AskStop:
 			s.held, s.again, s.due = true, false, false
 			if m.stopOne(i); s.state < Spawning {
-				m.cutLists(i)
+				m.cutStart(i)
 				s.state, s.started = Exited, false
 			}
 		case AskRestart:
-			if s.held = false; s.alive() {
-				s.again = true
-				m.stopOne(i)
-			} else {
-				m.startOne(i)
-			}
+			m.stopOne(i)
+			m.startOne(i)
 		case AskSignal, AskReload:
 			if s.alive() {
 				m.signalOne(i, a)
@@ -89,20 +96,34 @@ func (m *Machine) order(a Asked) string {
 	return ""
 }
 
-// startOne starts a service that does not run, or that waits for its time.
+// cannotStart says what keeps a service, its replicas included, from being
+// started by an order; empty is nothing.
+func (m *Machine) cannotStart(name string) string {
+	for i := range m.services {
+		if m.plan.named(i, name) {
+			if _, _, why := m.needed(i); why != "" {
+				return why
+			}
+		}
+	}
+	return ""
+}
+
+// startOne starts a service that does not run, or that waits for its time, and
+// again one that is to stop, whatever for. Spares are there again, no more.
 func (m *Machine) startOne(i int) {
-	s := &m.services[i]
-	if m.plan.Services[i].Spare {
-		return
-	}
-	if s.held = false; s.toStop {
-		s.again = true
-	}
-	if s.state > Backoff && s.state != Exited {
-		return
-	}
-	if s.state != Waiting || m.plan.Services[i].Timetable != nil {
-		s.state, s.due, s.row = Waiting, true, 0
+	s, p := &m.services[i], &m.plan.Services[i]
+	s.held = false
+	switch {
+	case p.Spare:
+		if s.state == Exited {
+			s.state = Waiting
+		}
+	case s.toStop:
+		s.again, s.failed, s.final, s.row = true, false, false, 0
+	case s.alive(), s.state == Waiting && p.Timetable == nil:
+	default:
+		s.state, s.due, s.row, s.againAt = Waiting, true, 0, time.Time{}
 	}
 }
 
@@ -143,12 +164,16 @@ func (m *Machine) carriedOut(w wait) (done bool, err string) {
 			continue
 		}
 		switch {
+		case w.order == AskStop && !s.held:
+			return true, fmt.Sprintf("%q was started by another order", p.Name)
 		case w.order == AskStop:
-			if s.alive() || s.state == Spawning || s.rest != 0 {
+			if s.alive() || s.rest != 0 {
 				return false, ""
 			}
 		case s.held:
 			return true, fmt.Sprintf("%q was stopped by another order", p.Name)
+		case m.lacks(i) != "":
+			return true, m.lacks(i)
 		case s.toStop, s.due, s.state == Spawning, s.state == Starting:
 			return false, ""
 		case s.state == Ready, s.state == Exited && s.completed, s.state == Waiting && p.Timetable != nil:

@@ -9,17 +9,20 @@ import (
 	"exeunt/signals"
 )
 
-// stopOne begins to stop one service while the others run.
-func (m *Machine) stopOne(i int) {
+// stopOne begins to stop one service while the others run, and reports whether
+// it does: it may have gone, or is to stop already. From now on it need not get
+// ready, nor say that it lives.
+func (m *Machine) stopOne(i int) bool {
 	s := &m.services[i]
 	if s.toStop || !s.alive() || s.state >= Stopping {
-		return
+		return false
 	}
-	s.toStop = true
+	s.toStop, s.readyBy, s.aliveBy = true, time.Time{}, time.Time{}
 	m.dropProbe(i)
 	if s.state == Ready {
 		m.begin("pre_stop", i)
 	}
+	return true
 }
 
 // tellOne tells a service to stop, its pre-stop hooks being through. It has its
@@ -30,7 +33,6 @@ func (m *Machine) tellOne(i int) {
 	if limit <= 0 {
 		limit = m.plan.Budget.Grace
 	}
-	s.readyBy, s.aliveBy = time.Time{}, time.Time{}
 	s.killAt = m.now.Add(limit)
 	if p.KillMode == Cascade {
 		s.groupAt = m.now.Add(limit * 2 / 3)
@@ -51,21 +53,30 @@ func (m *Machine) rests() {
 			s.rest, s.restAt = 0, time.Time{}
 			continue
 		}
-		m.surveyAt = m.now.Add(surveyEvery)
+		m.lookWithin(m.surveyPause())
 		if !s.restAt.IsZero() {
 			continue
 		}
 		for _, p := range left {
-			if place, ok := m.told[stray{p.PID, p.Start}]; ok && place >= 0 {
-				if m.report.Strays[place].Killed {
-					continue
-				}
-				m.report.Strays[place].Killed = true
-			}
-			m.note(Entry{Level: Warn, Message: fmt.Sprintf("left of the service, killed %q", p.Name), Service: m.plan.Services[i].Name, PID: p.PID, Signal: signals.KILL})
-			m.do(Send{To: reaper.Process(p.PID, p.Start), Signal: signals.KILL})
+			m.killRest(i, p)
 		}
 	}
+}
+
+// killRest kills one that service i has left behind, once.
+func (m *Machine) killRest(i int, p reaper.Stray) {
+	key := stray{p.PID, p.Start}
+	place, known := m.told[key]
+	if !known || place == unreported {
+		place = m.reportStray(p, 0)
+		m.told[key] = place
+	}
+	if place < 0 || m.report.Strays[place].Killed {
+		return
+	}
+	m.report.Strays[place].Killed = true
+	m.note(Entry{Level: Warn, Message: fmt.Sprintf("left of the service, killed %q", p.Name), Service: m.plan.Services[i].Name, PID: p.PID, Signal: signals.KILL})
+	m.do(Send{To: reaper.Process(p.PID, p.Start), Signal: signals.KILL})
 }
 
 // hasRest reports whether a group is one that has to go before its service

@@ -33,7 +33,7 @@ type ServiceStatus struct {
 	Code      int          `json:"code"`             // of the last end
 	Killed    bool         `json:"killed,omitempty"` // by us, at the last end
 	OOM       bool         `json:"oom,omitempty"`
-	StopTook  Milliseconds `json:"stop_took_ms,omitempty"` // the last stop
+	StopTook  Milliseconds `json:"stop_took_ms,omitempty"` // the last end, from its stop signal on
 	Status    string       `json:"status,omitempty"`       // in its own words, or why it could not be started
 }
 
@@ -49,10 +49,14 @@ func (m *Machine) Snapshot() Snapshot {
 		if m.plan.Services[i].Spare && r.PID == 0 {
 			continue
 		}
+		end := r
+		if r.Ended.IsZero() {
+			end = &v.last
+		}
 		status := ServiceStatus{
-			Name: r.Name, State: v.state, PID: v.pid, Started: r.Started, Ended: r.Ended, Restarts: v.restarts,
+			Name: r.Name, State: v.state, PID: v.pid, Started: r.Started, Ended: end.Ended, Restarts: v.restarts,
 			Ready: v.state == Ready && !v.unhealthy, Unhealthy: v.unhealthy, Held: v.held,
-			Code: r.Code, Killed: r.Killed, OOM: r.OOM, Status: v.text,
+			Code: end.Code, Killed: end.Killed, OOM: end.OOM, Status: v.text,
 		}
 		if v.reloading && v.text == "" {
 			status.Status = "reloading"
@@ -66,8 +70,8 @@ func (m *Machine) Snapshot() Snapshot {
 		if m.phase <= Run && !v.held {
 			status.Next = earliest(v.againAt, v.nextAt)
 		}
-		if !r.Told.IsZero() && !r.Ended.IsZero() {
-			status.StopTook = Milliseconds(r.Ended.Sub(r.Told))
+		if !end.Told.IsZero() {
+			status.StopTook = Milliseconds(end.Ended.Sub(end.Told))
 		}
 		s.Services = append(s.Services, status)
 	}

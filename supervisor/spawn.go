@@ -55,6 +55,11 @@ func (s *System) spawnService(p *Service) (pid int, err error) {
 			_ = file.Close() // the service has its own
 		}
 	}()
+	if !c.Descriptors { // who is not main has nothing to read
+		if c.Stdin, err = s.nothing(); err != nil {
+			return 0, err
+		}
+	}
 	for number, to := range map[int]Stream{1: p.Stdout, 2: p.Stderr} {
 		if s.Stream == nil || to.Mode == Inherit {
 			continue
@@ -123,13 +128,9 @@ func (s *System) spawnHook(h *hooks.Hook, env []string) (pid int, err error) {
 		}
 		c.Env = c.User.Environ(c.Env)
 	}
-	if s.null == nil {
-		// Without /dev/null a hook gets a closed stdin's worth: nothing to read.
-		if s.null, err = os.Open(os.DevNull); err != nil {
-			return 0, fmt.Errorf("cannot give the hook an empty stdin: %w", err)
-		}
+	if c.Stdin, err = s.nothing(); err != nil {
+		return 0, err
 	}
-	c.Stdin = s.null
 	out, err := s.Output(h.Name)
 	if err != nil {
 		return 0, err
@@ -137,4 +138,15 @@ func (s *System) spawnHook(h *hooks.Hook, env []string) (pid int, err error) {
 	defer out.Close()
 	c.Stdout, c.Stderr = out, out
 	return s.Reaper.Start(&c)
+}
+
+// nothing is an empty stdin.
+func (s *System) nothing() (*os.File, error) {
+	if s.null == nil {
+		var err error
+		if s.null, err = os.Open(os.DevNull); err != nil {
+			return nil, fmt.Errorf("cannot give it an empty stdin: %w", err)
+		}
+	}
+	return s.null, nil
 }

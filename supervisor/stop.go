@@ -28,7 +28,7 @@ func (m *Machine) received(r Received) {
 		return // a key of the terminal: its foreground group has got it already
 	}
 	if !m.plan.StopOn.Has(r.Signal) {
-		if len(m.services) == 1 && m.services[0].state < Ready {
+		if len(m.services) == 1 && m.services[0].pid == 0 && m.phase == Start {
 			if len(m.kept) < maxKept {
 				m.kept = append(m.kept, r.Signal)
 			}
@@ -217,16 +217,17 @@ func (m *Machine) killAll() {
 	}
 }
 
-// advancePreStop runs the container's hooks, then each service's own.
+// advancePreStop runs the container's hooks, then each service's own, beside
+// those of one that was stopping already.
 func (m *Machine) advancePreStop() bool {
-	if len(m.sequences) > 0 {
+	if m.busy(container) || m.stage == 1 && len(m.sequences) > 0 {
 		return false
 	}
 	if m.stage == 0 {
 		m.stage = 1
 		for i := range m.services {
 			s := &m.services[i]
-			if (s.alive() || s.pid != 0 && !m.report.Services[i].Ended.Before(m.report.Began)) && !s.toStop {
+			if (s.alive() || s.pid != 0 && !m.report.Services[i].Ended.Before(m.report.Began)) && !s.toStop && !m.busy(i) {
 				m.begin("pre_stop", i)
 			}
 		}

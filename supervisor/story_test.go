@@ -412,7 +412,7 @@ func (s *story) notify(who string, words []string) (err error) {
 	if heir := s.world.find(ev.MainPID); heir != nil { // from now on it is the service
 		old := &s.world.procs[s.world.last(s.world.m.index(who))]
 		heir.id, heir.service = old.id, old.service
-		old.id, old.service = "", -1
+		old.id, old.service, old.replaced = "", -1, true
 	}
 	s.world.step(ev)
 	return err

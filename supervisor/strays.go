@@ -45,6 +45,7 @@ func (m *Machine) surveyed(ev Surveyed) {
 		m.meet(p, told)
 	}
 	m.told, m.groups, m.toldGroups = told, nil, nil
+	m.forgetStrays()
 	m.forgetRemnants()
 	m.rests()
 	m.missing()
@@ -56,8 +57,34 @@ func (m *Machine) surveyed(ev Surveyed) {
 		if m.phase == Kill && m.plan.PID1 && len(m.alive) > 0 {
 			m.do(Send{To: reaper.Everyone(), Signal: signals.KILL})
 		}
-		m.surveyAt = m.now.Add(max(surveyEvery, time.Duration(len(m.alive))*surveyEach))
+		m.surveyAt = m.now.Add(m.surveyPause())
 	}
+}
+
+// lookWithin looks who is alive once more, no later than that.
+func (m *Machine) lookWithin(d time.Duration) {
+	m.surveyAt = earliest(m.surveyAt, m.now.Add(d))
+}
+
+// surveyPause is until the next look where one follows the other.
+func (m *Machine) surveyPause() time.Duration {
+	return max(surveyEvery, time.Duration(len(m.alive))*surveyEach)
+}
+
+// forgetStrays takes those out of the report who were told between two lives of
+// a service and have gone: what is in it is to be of the stop.
+func (m *Machine) forgetStrays() {
+	if m.reason != "" || m.report.StrayCount == 0 {
+		return
+	}
+	left := []StrayReport{}
+	for _, p := range m.alive {
+		if place, ok := m.told[stray{p.PID, p.Start}]; ok && place >= 0 {
+			m.told[stray{p.PID, p.Start}] = len(left)
+			left = append(left, m.report.Strays[place])
+		}
+	}
+	m.report.Strays, m.report.StrayCount = left, len(left)
 }
 
 // deathDue reports whether a service is a zombie that has not been reaped: its
@@ -105,7 +132,7 @@ func (m *Machine) meet(p reaper.Stray, told map[stray]int) {
 // children are at. That is over at two thirds of the time. A shell would wait
 // for the end of p, so does one whose group is told for that.
 func (m *Machine) leftToParent(p reaper.Stray) bool {
-	if m.phase == Terminate && m.lateAt.IsZero() || m.serviceOf(p.Group) >= 0 {
+	if m.phase == Terminate && m.lateAt.IsZero() || m.leads(p.Group) >= 0 {
 		return false
 	}
 	if i := slices.IndexFunc(m.services, func(s service) bool { return s.rest != 0 && s.rest == p.Group }); i >= 0 {
@@ -140,6 +167,11 @@ func (m *Machine) serviceOf(pid int) int {
 	return slices.IndexFunc(m.services, func(s service) bool { return s.alive() && s.pid == pid })
 }
 
+// leads is the living service whose group that is, or -1.
+func (m *Machine) leads(group int) int {
+	return slices.IndexFunc(m.services, func(s service) bool { return s.alive() && s.group == group })
+}
+
 // tellStray sends p the stop signal of its service if it catches that, else
 // TERM; an interactive shell, which ignores TERM, gets HUP as well.
 func (m *Machine) tellStray(p reaper.Stray) int {
@@ -165,7 +197,7 @@ func (m *Machine) serviceNear(p reaper.Stray) int {
 		return 0
 	}
 	return slices.IndexFunc(m.services, func(s service) bool {
-		return s.pid != 0 && (s.pid == p.Group || s.pid == p.Session)
+		return s.pid != 0 && (s.group == p.Group || s.group == p.Session)
 	})
 }
 
@@ -218,7 +250,7 @@ func (m *Machine) shellRule() {
 		if j < 0 || !slices.Contains(shells, m.alive[j].Name) || m.phase > Stop || s.state != Stopping {
 			continue
 		}
-		m.groups = append(m.groups, s.pid)
+		m.groups = append(m.groups, s.group)
 		m.note(Entry{Level: Warn, Service: m.plan.Services[i].Name, PID: s.pid, Message: "a shell that still waits for its child; telling the rest of its group " +
 			"(start the program with exec, or use kill_mode: group, to have it told at once)"})
 	}
@@ -257,13 +289,16 @@ func (m *Machine) surveyedBlind() {
 func (m *Machine) notice() {
 	var who []string
 	for i := range m.sequences {
-		if q := &m.sequences[i]; q.try.id != "" {
+		if q := &m.sequences[i]; q.try.id != "" && !q.probe() {
 			who = append(who, fmt.Sprintf("hook %q", q.hooks[q.next].Name))
 		}
 	}
 	for i := range m.services {
-		if s := &m.services[i]; m.phase >= Stop && s.alive() {
+		switch s := &m.services[i]; {
+		case s.alive() && (m.phase >= Stop || m.phase == Start && !m.up(i)):
 			who = append(who, fmt.Sprintf("%s (pid %d)", m.plan.Services[i].Name, s.pid))
+		case m.phase == Start && !m.up(i):
+			who = append(who, m.plan.Services[i].Name)
 		}
 	}
 	e := Entry{Left: m.left()}

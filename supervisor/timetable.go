@@ -1,5 +1,11 @@
 package supervisor
 
+import "time"
+
+// clockEvery is how often a timetable is compared with the clock, which may be
+// set, or go on while the machine sleeps: nobody wakes us for that.
+const clockEvery = time.Minute
+
 // timetables sets the first run of each service that has one.
 func (m *Machine) timetables() {
 	for i := range m.services {

@@ -43,6 +43,7 @@ type process struct {
 	killedWithGroup bool
 	seen            bool // by a survey of the Terminate phase
 	seenBefore      bool // by any survey
+	replaced        bool // it has named another as the main process of its service
 }
 
 // A world is a machine, the processes it rules, and what must hold of them. It
