@@ -97,12 +97,13 @@ func TestOrdersForServicesAreGivenTogetherAndAnsweredOneByOne(t *testing.T) {
 		code, out := l.call(Call{Order: supervisor.AskRestart, Services: []string{"web", "db", "nobody"}})
 		done <- fmt.Sprint(code, " ", out)
 	}()
-	first, second := l.order(), l.order() // before any answer
-	if first.Service != "web" || second.Service != "db" || first.Order != supervisor.AskRestart {
-		t.Errorf("%+v, %+v", first, second)
+	for _, a := range []supervisor.Asked{l.order(), l.order()} { // both before any answer
+		wrong := map[string]string{"web": "", "db": "\"db\" ended: exit 1"}[a.Service]
+		if a.Order != supervisor.AskRestart {
+			t.Errorf("%+v", a)
+		}
+		l.Answer(a.Token, wrong, supervisor.Snapshot{})
 	}
-	l.Answer(second.Token, "\"db\" ended: exit 1", supervisor.Snapshot{})
-	l.Answer(first.Token, "", supervisor.Snapshot{})
 	want := "1 exeunt: cannot restart \"db\": \"db\" ended: exit 1\nexeunt: cannot restart \"nobody\": no service \"nobody\"\n"
 	if got := <-done; got != want {
 		t.Errorf("%q, want %q", got, want)

