@@ -50,6 +50,7 @@ func run(inv *config.Invocation) (code int) {
 	for _, warning := range inv.Warnings {
 		log.Note(supervisor.Entry{At: time.Now(), Level: supervisor.Warn, Message: warning})
 	}
+	inv.Plan.Seed = uint64(time.Now().UnixNano())
 	machine := supervisor.New(inv.Plan)
 	inbox := supervisor.NewInbox()
 	kernel := &supervisor.System{
