@@ -195,9 +195,10 @@ func readmeStack(t *testing.T, setup string, env ...string) *crew {
 // request is answered while it stops.
 func TestReadmeStack(t *testing.T) {
 	t.Parallel()
-	c := readmeStack(t, "", "LATE=2", "WORKERS=3", "CLEANUP=@every 1s")
-	c.awaitStatus("ready")
+	c := readmeStack(t, "", "LATE=2", "WORKERS=3", "CLEANUP=@every 2s")
 	c.Out.awaitCount("works as ", 3)
+	c.Out.await("Listening at") // each has its time, on a busy machine too
+	c.awaitStatus("ready")
 	poll(t, "the work", func() bool {
 		return strings.Contains(c.do("psql", "-h", "/run/postgresql", "-U", "postgres", "-XqAt", "-c", "SELECT count(*) FROM work"), "0\n")
 	})
