@@ -17,7 +17,7 @@ import (
 // TestCloneForgetsNoField holds it to that.
 func (m *Machine) clone() *Machine {
 	c := *m
-	c.services = slices.Clone(m.services)
+	c.services, c.before = slices.Clone(m.services), slices.Clone(m.before)
 	c.sequences = slices.Clone(m.sequences)
 	c.leaving = slices.Clone(m.leaving)
 	c.remnants = slices.Clone(m.remnants)
@@ -308,7 +308,7 @@ func TestKeyForgetsNoField(t *testing.T) {
 		"Machine.began": "for the report", "Machine.from": "for the report", "Machine.report": "for the reader",
 		"Machine.alive": "for the notice; set by each survey that uses it", "Machine.told": "checked below",
 		"Machine.sequences.try.report": "a place in the report", "Machine.sequences.try.tries": "told from others only: see behind", "Machine.leaving.report": "a place in the report",
-		"Machine.remnants.report": "a place in the report", "Machine.services.life.text": "for the reader", "Machine.services.last": "for the reader",
+		"Machine.remnants.report": "a place in the report", "Machine.services.life.text": "for the reader", "Machine.before": "for the reader",
 	}
 	keyOf := func(m *Machine) string {
 		k := key{now: epoch, rank: func(pid int) int { return pid }}

@@ -54,7 +54,7 @@
 // healthy, or completed. Without a [Health] it is ready at once. Its own hooks go
 // round with its lives: pre-start before each start, post-stop after each end.
 // The first start must not fail, or the run ends; a later one that fails is one
-// more failure of the service.
+// more failure of the service. So is one that needs what has ended for good.
 //
 // When it ends, what follows is the first of these that holds: an order keeps it
 // down; an order, its health or its timetable starts it again; [Restart] does,
@@ -67,7 +67,9 @@
 // # Orders
 //
 // Each [Asked] is answered once: when it has been carried out, when it can't be,
-// or when the stop begins. To stop one service runs its pre-stop hooks, tells it,
+// when another has taken it back, or when the stop begins. What needs a service
+// that an order keeps down, or that has ended for good, is not started by an order.
+// To stop one service runs its pre-stop hooks, tells it,
 // and kills it after its StopGrace, else the grace period, whoever set that.
 //
 // # Who is signalled, and when

@@ -91,7 +91,8 @@ type driver struct {
 	m         *Machine
 	k         Kernel
 	in        Inputs
-	first     int   // the first service's pid, for bare
+	first     int   // the first service's pid, of its last life, for bare
+	main      int   // which service that is
 	mains     []int // the pids of services that have not been reaped, for bare
 	status    reaper.Status
 	childless bool // the machine has been told
@@ -179,9 +180,9 @@ func (d *driver) carryOut(a Action, now time.Time) (answer Event) {
 		if err != nil {
 			return NotSpawned{a.ID, err}
 		}
-		if d.m.index(string(a.ID)) >= 0 {
-			if d.mains = append(d.mains, pid); d.first == 0 {
-				d.first = pid
+		if i := d.m.index(string(a.ID)); i >= 0 {
+			if d.mains = append(d.mains, pid); d.first == 0 || d.main == i {
+				d.first, d.main = pid, i
 			}
 		}
 		return Spawned{a.ID, pid}

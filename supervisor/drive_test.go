@@ -479,6 +479,29 @@ func TestPanicInTheMachineStillEndsInTimeWithMainsCode(t *testing.T) {
 	}
 }
 
+// TestPanicInALaterLifeEndsWithTheCodeOfThatLife: the first one has ended with
+// another.
+func TestPanicInALaterLifeEndsWithTheCodeOfThatLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, map[ID]actor{"main": {alone: time.Second, code: 3}})
+		p := onePlan(10 * time.Second)
+		p.Services[0].Restart = Restart{When: OnFailure, Delay: time.Second, MaxDelay: time.Second}
+		m := New(p)
+		b := &brokenAt{s, m, "no life before this one"}
+		lives := 0
+		s.spawn = func(ID) {
+			if lives++; lives == 2 {
+				s.actors["main"], b.message = actor{alone: 2 * time.Second, code: 4}, "started"
+			}
+		}
+		defer s.curtain()
+		code := Drive(m, b, channels{s.dead, nil, s.events})
+		if log := strings.Join(s.log, "\n"); code != 4 || !strings.Contains(log, "panic in the supervisor") {
+			t.Errorf("code %d, want 4\n%s", code, log)
+		}
+	})
+}
+
 func TestPanicBeforeTheStartIsAFailureOfOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, nil)

@@ -25,7 +25,7 @@ func (m *Machine) spawned(ev Spawned) {
 	s, p, r := &m.services[i], &m.plan.Services[i], &m.report.Services[i]
 	s.state, s.pid, s.born, s.group, s.due, s.tidy = Starting, ev.PID, ev.PID, ev.PID, false, false
 	if !r.Ended.IsZero() {
-		s.last = *r
+		m.before[i] = *r
 	}
 	*r = ServiceReport{Name: r.Name, PID: ev.PID, State: Starting, Started: m.now, Restarts: s.restarts}
 	m.note(Entry{Level: Debug, Message: "started", Service: r.Name, PID: ev.PID, Restarts: s.restarts})

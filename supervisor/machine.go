@@ -20,6 +20,7 @@ type Machine struct {
 	end   time.Time // when the phase is over at the latest; zero is never
 
 	services  []service
+	before    []ServiceReport  // of each one's life before the last, for status
 	sequences []sequence       // lists of hooks under way
 	leaving   []leaver         // hooks that were told to leave
 	remnants  []remnant        // of hooks that were told to leave
@@ -74,7 +75,6 @@ type service struct {
 	stopping
 
 	status    reaper.Status // of its last end
-	last      ServiceReport // of the life before, for status
 	completed bool          // its last run ended well
 	tidy      bool          // its post-stop hooks have run since it ended
 	held      bool          // stopped by an order, until another
@@ -123,7 +123,7 @@ func (s *service) process() reaper.Target { return reaper.Process(s.pid, s.start
 
 // New returns a machine for the plan, which must not be changed any more.
 func New(p *Plan) *Machine {
-	m := &Machine{plan: p, services: make([]service, len(p.Services)), told: map[stray]int{}}
+	m := &Machine{plan: p, services: make([]service, len(p.Services)), before: make([]ServiceReport, len(p.Services)), told: map[stray]int{}}
 	for i := range m.services {
 		m.depth(i)
 		m.report.Services = append(m.report.Services, ServiceReport{Name: p.Services[i].Name})
@@ -132,6 +132,16 @@ func New(p *Plan) *Machine {
 	r.Phases, r.Hooks, r.Strays, r.Entries = []PhaseReport{}, []HookReport{}, []StrayReport{}, []Entry{}
 	m.report.Grace, m.report.Armed, m.report.Source = Milliseconds(p.Budget.Grace), p.Budget.Armed, p.Budget.Source
 	return m
+}
+
+// find is the first service that is so, or -1.
+func (m *Machine) find(is func(s *service) bool) int {
+	for i := range m.services {
+		if is(&m.services[i]) {
+			return i
+		}
+	}
+	return -1
 }
 
 func (m *Machine) index(name string) int {

@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"exeunt/reaper"
@@ -18,7 +17,7 @@ const exitFailure = 125
 var shells = []string{"sh", "dash", "bash", "ash", "busybox"}
 
 func (m *Machine) anyAlive() bool {
-	return slices.ContainsFunc(m.services, func(s service) bool { return s.alive() })
+	return m.find((*service).alive) >= 0
 }
 
 // reaped takes one death: a service's, a hook's, or an orphan's.

@@ -83,5 +83,5 @@ func (m *Machine) killRest(i int, p reaper.Stray) {
 // starts again. Of one put in from outside with the group it had there the number
 // is 0.
 func (m *Machine) hasRest(group int) bool {
-	return group != 0 && slices.ContainsFunc(m.services, func(s service) bool { return s.rest == group })
+	return group != 0 && m.find(func(s *service) bool { return s.rest == group }) >= 0
 }

@@ -51,7 +51,7 @@ func (m *Machine) Snapshot() Snapshot {
 		}
 		end := r
 		if r.Ended.IsZero() {
-			end = &v.last
+			end = &m.before[i]
 		}
 		status := ServiceStatus{
 			Name: r.Name, State: v.state, PID: v.pid, Started: r.Started, Ended: end.Ended, Restarts: v.restarts,

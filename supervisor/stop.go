@@ -17,6 +17,7 @@ const (
 	kernelSent     = 0x80 // SI_KERNEL, sigaction(2)
 	maxStrayReport = 1000
 	maxKept        = 64 // signals kept for a service that does not exist yet
+	mostNamed      = 20 // in one line of who is waited for
 )
 
 // received takes one signal: it begins the stop, repeats it, or is forwarded.
@@ -332,7 +333,7 @@ func (m *Machine) exitCode() int {
 // started, of which there is a line already, or the app ended
 // well and left nobody.
 func (m *Machine) uneventful() bool {
-	nothingRan := m.reason == ReasonFailure && len(m.report.Hooks) == 0 && !slices.ContainsFunc(m.services, func(s service) bool { return s.pid != 0 })
+	nothingRan := m.reason == ReasonFailure && len(m.report.Hooks) == 0 && m.find(func(s *service) bool { return s.pid != 0 }) < 0
 	return m.report.StrayCount == 0 && (nothingRan || m.reason == ReasonExit && m.exitCode() == 0)
 }
 

@@ -90,9 +90,9 @@ func (m *Machine) forgetStrays() {
 // deathDue reports whether a service is a zombie that has not been reaped: its
 // exit code is still to come.
 func (m *Machine) deathDue(alive []reaper.Stray) bool {
-	return slices.ContainsFunc(m.services, func(s service) bool {
+	return m.find(func(s *service) bool {
 		return s.alive() && !slices.ContainsFunc(alive, func(p reaper.Stray) bool { return p.PID == s.pid })
-	})
+	}) >= 0
 }
 
 // meet does with one living process what the phase asks for: continues a
@@ -135,7 +135,7 @@ func (m *Machine) leftToParent(p reaper.Stray) bool {
 	if m.phase == Terminate && m.lateAt.IsZero() || m.leads(p.Group) >= 0 {
 		return false
 	}
-	if i := slices.IndexFunc(m.services, func(s service) bool { return s.rest != 0 && s.rest == p.Group }); i >= 0 {
+	if i := m.find(func(s *service) bool { return s.rest != 0 && s.rest == p.Group }); i >= 0 {
 		if late := m.services[i].restAt.Add(-either(m.plan.Services[i].StopGrace, restTime) / 3); m.passed(late) || m.services[i].restAt.IsZero() {
 			return false
 		}
@@ -164,12 +164,12 @@ func (m *Machine) killStray(p reaper.Stray, told map[stray]int, key stray) {
 
 // serviceOf is the living service whose main process pid is, or -1.
 func (m *Machine) serviceOf(pid int) int {
-	return slices.IndexFunc(m.services, func(s service) bool { return s.alive() && s.pid == pid })
+	return m.find(func(s *service) bool { return s.alive() && s.pid == pid })
 }
 
 // leads is the living service whose group that is, or -1.
 func (m *Machine) leads(group int) int {
-	return slices.IndexFunc(m.services, func(s service) bool { return s.alive() && s.group == group })
+	return m.find(func(s *service) bool { return s.alive() && s.group == group })
 }
 
 // tellStray sends p the stop signal of its service if it catches that, else
@@ -196,7 +196,7 @@ func (m *Machine) serviceNear(p reaper.Stray) int {
 	if len(m.services) == 1 {
 		return 0
 	}
-	return slices.IndexFunc(m.services, func(s service) bool {
+	return m.find(func(s *service) bool {
 		return s.pid != 0 && (s.group == p.Group || s.group == p.Session)
 	})
 }
@@ -307,6 +307,9 @@ func (m *Machine) notice() {
 		for _, p := range m.alive[:min(len(m.alive), 5)] {
 			who = append(who, fmt.Sprintf("%s (pid %d)", p.Name, p.PID))
 		}
+	}
+	if more := len(who) - mostNamed; more > 0 {
+		who = append(who[:mostNamed], fmt.Sprintf("%d more", more))
 	}
 	e.Message = "waiting for " + strings.Join(who, ", ")
 	if len(who) > 0 {
