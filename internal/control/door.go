@@ -27,11 +27,12 @@ type door struct {
 
 // addresses are where the control socket may be, the best first. Its name tells
 // our mount namespace: containers that share a folder (those of a pod have one
-// /dev/shm) do not share that, and whoever is put into a container does.
+// /dev/shm) do not share that, and whoever is put into a container does. Where
+// there is no /proc it tells the root file system.
 func addresses() []string {
 	var self unix.Stat_t
-	if unix.Stat("/proc/self/ns/mnt", &self) != nil {
-		_ = unix.Stat("/", &self)
+	if unix.Stat("/proc/self/ns/mnt", &self) != nil && unix.Stat("/", &self) == nil {
+		self.Ino ^= uint64(self.Dev) << 32
 	}
 	var paths []string
 	for _, folder := range [...]string{"/run", "/dev/shm", "/tmp"} {

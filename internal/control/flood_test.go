@@ -26,7 +26,7 @@ var floods = map[string]func(ctx context.Context, conn net.Conn){
 		<-ctx.Done()
 	},
 	"slow": func(ctx context.Context, conn net.Conn) {
-		every := time.NewTicker(10 * time.Millisecond)
+		every := time.NewTicker(100 * time.Millisecond)
 		defer every.Stop()
 		for _, c := range []byte("GET /v1/status HTTP/1.1\r\nX: " + strings.Repeat("x", longestHead)) {
 			select {
