@@ -130,7 +130,7 @@ func abnormal(r *supervisor.Report) bool {
 			return true
 		}
 	}
-	return r.Reason != supervisor.ReasonSignal && r.Code != 0
+	return r.Reason != supervisor.ReasonSignal && r.Reason != supervisor.ReasonRequest && r.Code != 0
 }
 
 // newLog is the log that the command line asks for.

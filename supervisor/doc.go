@@ -58,19 +58,20 @@
 //
 // When it ends, what follows is the first of these that holds: an order keeps it
 // down; an order, its health or its timetable starts it again; [Restart] does,
-// after a delay that doubles in a row of failures; a run of a [Timetable] waits
-// for its next time; a oneshot that succeeded is done; an essential service ends
-// the run. The run ends as well, with 0, when nothing is left that runs or ever
-// will by itself. Before a service starts again what is left of its group is
-// told, and killed after the service's StopGrace, or 5 s.
+// after a delay that doubles in a row of failures; a run of a [Timetable] that
+// succeeded, or is not essential, waits for its next time; a oneshot that
+// succeeded is done; an essential service ends the run. The run ends as well,
+// with 0, when nothing is left that runs or ever will by itself. Before a service
+// starts again what is left of its group is told, and killed after the service's
+// StopGrace, or 5 s.
 //
 // # Orders
 //
 // Each [Asked] is answered once: when it has been carried out, when it can't be,
 // when another has taken it back, or when the stop begins. What needs a service
-// that an order keeps down, or that has ended for good, is not started by an order.
-// To stop one service runs its pre-stop hooks, tells it,
-// and kills it after its StopGrace, else the grace period, whoever set that.
+// that an order keeps down, or that has ended for good, is not started by an
+// order. To stop one service runs its pre-stop hooks, tells it, and kills it after
+// its StopGrace, else the grace period, whoever set that.
 //
 // # Who is signalled, and when
 //
