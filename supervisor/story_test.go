@@ -44,7 +44,7 @@ const separator = "----\n"
 //	1s stuck WHO               not even KILL ends it
 //	0s refuse ID [ENOENT]      its next Spawn fails
 //	1s performed ID [ERR]      a hook or probe that is performed answers; flush too
-//	1s notify WHO ready|reloading|trigger|alive|main=50|extend=5s|status=TEXT
+//	1s notify WHO ready|reloading|trigger|alive|main=50 [refused]|extend=5s|status=TEXT [as=10]
 //	1s order TOKEN start|stop|restart|signal|reload|status|halt|pre-stop [NAME] [SIGNAL]
 //
 // Who was sent KILL ends a millisecond later; all others are deaf. Services and
@@ -387,7 +387,7 @@ func (s *story) order(words []string) (err error) {
 }
 
 func (s *story) notify(who string, words []string) (err error) {
-	ev := Notified{ID: ID(who)}
+	ev, refused := Notified{ID: ID(who)}, false
 	for _, w := range words {
 		k, value, _ := strings.Cut(w, "=")
 		switch k {
@@ -405,11 +405,15 @@ func (s *story) notify(who string, words []string) (err error) {
 			ev.Extend, err = time.ParseDuration(value)
 		case "status":
 			ev.Status, ev.HasStatus = value, true
+		case "as":
+			_, err = fmt.Sscan(value, &ev.PID)
+		case "refused":
+			refused = true
 		default:
 			err = fmt.Errorf("unknown word %q", w)
 		}
 	}
-	if heir := s.world.find(ev.MainPID); heir != nil { // from now on it is the service
+	if heir := s.world.find(ev.MainPID); heir != nil && !refused { // from now on it is the service
 		old := &s.world.procs[s.world.last(s.world.m.index(who))]
 		heir.id, heir.service = old.id, old.service
 		old.id, old.service, old.replaced = "", -1, true
