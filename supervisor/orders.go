@@ -174,7 +174,7 @@ func (m *Machine) carriedOut(w wait) (done bool, err string) {
 			return true, fmt.Sprintf("%q was stopped by another order", p.Name)
 		case m.lacks(i) != "":
 			return true, m.lacks(i)
-		case s.toStop, s.due, s.state == Spawning, s.state == Starting:
+		case s.toStop, s.due:
 			return false, ""
 		case s.state == Ready, s.state == Exited && s.completed, s.state == Waiting && p.Timetable != nil:
 		case s.state == Exited, s.state == Backoff && s.row > 0:
