@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -82,7 +83,7 @@ func (r *results) judge() []verdict {
 			}
 			got /= base.Value
 			least = got
-			if to, ok := compare(f.Readings, base.Readings); ok && fl.noise && len(f.Readings) >= enough {
+			if to, ok := metricOf(fl.metric).compare(f.Readings, base.Readings); ok && fl.noise && len(f.Readings) >= enough {
 				least = to.Low
 			}
 		}
@@ -128,13 +129,4 @@ func (v verdict) gotText() string {
 }
 
 // title is the metric's, for a table.
-func title(key string) string {
-	for i := range measures {
-		for _, m := range measures[i].metrics {
-			if m.key == key {
-				return m.title
-			}
-		}
-	}
-	return key
-}
+func title(key string) string { return cmp.Or(metricOf(key).title, key) }

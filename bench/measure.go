@@ -12,6 +12,35 @@ type metric struct {
 	// sum tells that the rounds are counted together: each brings one try, not
 	// one measurement.
 	sum bool
+	// least tells that the least of the readings counts: what is more is noise.
+	least bool
+}
+
+// of is the figure that the readings come to.
+func (m metric) of(readings []float64) float64 {
+	switch {
+	case m.sum:
+		total := 0.0
+		for _, x := range readings {
+			total += x
+		}
+		return total
+	case m.least:
+		return slices.Min(readings)
+	}
+	return median(readings)
+}
+
+// metricOf finds a metric by its key; the zero metric if there is none.
+func metricOf(key string) metric {
+	for i := range measures {
+		for _, m := range measures[i].metrics {
+			if m.key == key {
+				return m
+			}
+		}
+	}
+	return metric{}
 }
 
 // A measure is a way to get readings. A round takes one of each of its metrics
@@ -26,7 +55,7 @@ type measure struct {
 }
 
 // measures in the order in which they run.
-var measures = []measure{sizes, starts, trues, exits, signalling, orphans, forking, stops, earlies, memories, reaped, idles}
+var measures = []measure{sizes, starts, trues, instructions, exits, signalling, orphans, forking, stops, earlies, memories, reaped, idles}
 
 // A tally collects the readings of one measure.
 type tally struct {

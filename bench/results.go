@@ -65,13 +65,11 @@ func (r *results) add(m *measure, t *tally) {
 			if len(v) == 0 {
 				continue
 			}
-			f := figure{Metric: metric.key, Subject: s.Name, Unit: metric.unit, Value: median(v), Spread: spread(v), Readings: v}
-			if metric.sum {
-				f.Value, f.Spread = 0, 0
-				for _, x := range v {
-					f.Value += x
-				}
-			} else if to, ok := compare(v, of["tini"]); ok && s.Name != "tini" && metric.unit != "" {
+			f := figure{Metric: metric.key, Subject: s.Name, Unit: metric.unit, Value: metric.of(v), Readings: v}
+			if !metric.sum && !metric.least {
+				f.Spread = spread(v)
+			}
+			if to, ok := metric.compare(v, of["tini"]); ok && !metric.sum && s.Name != "tini" && metric.unit != "" {
 				f.ToTini = &to
 			}
 			r.Figures = append(r.Figures, f)

@@ -152,6 +152,7 @@ type end struct {
 	at     instant
 	status syscall.WaitStatus
 	cpu    time.Duration // of PID 1 and everyone it reaped, boot included
+	faults int64         // page faults of the same
 }
 
 // wait blocks until everyone in the space is gone, which is when PID 1's end
@@ -169,6 +170,7 @@ func (sp *space) wait(deadline instant) (end, bool) {
 	}
 	sp.gone = true
 	e.cpu = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	e.faults = int64(usage.Minflt)
 	return e, true
 }
 
@@ -190,11 +192,9 @@ func (sp *space) close() {
 // failed is an error about the subject, with the end of what it wrote to
 // standard error.
 func (sp *space) failed(what string) error {
-	b := make([]byte, 4096)
-	n, _ := unix.Pread(sp.errors, b, 0)
 	text := ""
-	if said := bytes.TrimSpace(b[:max(n, 0)]); len(said) > 0 {
-		text = ": " + string(said)
+	if said := bytes.TrimSpace(sp.said()); len(said) > 0 {
+		text = ": " + string(said[:min(len(said), 4096)])
 	}
 	return fmt.Errorf("%s (%s) %s%s", sp.subject.name, strings.Join(sp.subject.command, " "), what, text)
 }

@@ -51,6 +51,7 @@ var trues = measure{
 	metrics: []metric{
 		{key: "true-wall", title: "init + /bin/true, wall", unit: "µs"},
 		{key: "true-cpu", title: "init + /bin/true, CPU", unit: "µs"},
+		{key: "true-faults", title: "init + /bin/true, page faults", unit: "count"},
 	},
 	round: inTurn(func(_ int, s subject, t *tally) error {
 		sp, err := enter(s, 10*time.Second, "/bin/true")
@@ -71,6 +72,7 @@ var trues = measure{
 		}
 		t.take(s, "true-wall", micro(e.at.since(begin.at)))
 		t.take(s, "true-cpu", micro(e.cpu-time.Duration(begin.value)))
+		t.take(s, "true-faults", float64(e.faults))
 		return nil
 	}),
 }

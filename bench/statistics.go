@@ -36,7 +36,7 @@ func spread(v []float64) float64 {
 
 // A ratio compares two subjects measured in the same rounds.
 type ratio struct {
-	Value float64 `json:"value"` // of the medians
+	Value float64 `json:"value"` // of the figures
 	Low   float64 `json:"low"`   // the interval that holds it with 95 % confidence
 	High  float64 `json:"high"`
 }
@@ -44,12 +44,12 @@ type ratio struct {
 // resamples of the bootstrap; more would change the third digit.
 const resamples = 2_000
 
-// compare gives a's median relative to b's. The interval is a bootstrap over
+// compare gives a's figure relative to b's. The interval is a bootstrap over
 // rounds: a round is drawn with both its readings, so that what disturbed both
 // cancels out. ok is false where there is nothing to compare: no rounds,
 // unequal numbers of them, or a b of zero.
-func compare(a, b []float64) (r ratio, ok bool) {
-	if len(a) == 0 || len(a) != len(b) || median(b) == 0 {
+func (m metric) compare(a, b []float64) (r ratio, ok bool) {
+	if len(a) == 0 || len(a) != len(b) || m.of(b) == 0 {
 		return ratio{}, false
 	}
 	random := rand.New(rand.NewPCG(1, 2)) // the same readings give the same interval
@@ -60,9 +60,9 @@ func compare(a, b []float64) (r ratio, ok bool) {
 			n := random.IntN(len(a))
 			x[i], y[i] = a[n], b[n]
 		}
-		if m := median(y); m != 0 {
-			drawn = append(drawn, median(x)/m)
+		if than := m.of(y); than != 0 {
+			drawn = append(drawn, m.of(x)/than)
 		}
 	}
-	return ratio{median(a) / median(b), quantile(drawn, 0.025), quantile(drawn, 0.975)}, true
+	return ratio{m.of(a) / m.of(b), quantile(drawn, 0.025), quantile(drawn, 0.975)}, true
 }

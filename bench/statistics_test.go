@@ -68,7 +68,7 @@ func TestPairedRatioIsNotWidenedByWhatDisturbsBoth(t *testing.T) {
 		disturbance := 1 + 9*random.Float64()
 		a[i], b[i] = 2*disturbance, disturbance
 	}
-	r, ok := compare(a, b)
+	r, ok := (metric{}).compare(a, b)
 	if !ok || math.Abs(r.Value-2) > 1e-9 || math.Abs(r.Low-2) > 1e-9 || math.Abs(r.High-2) > 1e-9 {
 		t.Errorf("compare = %+v, %v, want 2 in [2, 2]", r, ok)
 	}
@@ -84,7 +84,7 @@ func TestRatioIntervalHoldsTheTruthAboutAsOftenAsItSays(t *testing.T) {
 			a[i] = 150 * (1 + 0.1*random.NormFloat64())
 			b[i] = 100 * (1 + 0.1*random.NormFloat64())
 		}
-		r, ok := compare(a, b)
+		r, ok := (metric{}).compare(a, b)
 		if !ok || r.Low > r.Value || r.Value > r.High {
 			t.Fatalf("compare = %+v, %v: not an interval around its value", r, ok)
 		}
@@ -99,8 +99,29 @@ func TestRatioIntervalHoldsTheTruthAboutAsOftenAsItSays(t *testing.T) {
 
 func TestNothingIsComparedThatCannotBe(t *testing.T) {
 	for _, c := range [][2][]float64{{nil, nil}, {{1}, nil}, {{1, 2}, {1}}, {{1}, {0}}} {
-		if r, ok := compare(c[0], c[1]); ok {
+		if r, ok := (metric{}).compare(c[0], c[1]); ok {
 			t.Errorf("compare(%v, %v) = %+v", c[0], c[1], r)
 		}
+	}
+}
+
+func TestOfCountsTheLeastIsCompared(t *testing.T) {
+	m := metric{least: true}
+	if got := m.of([]float64{130, 101, 100, 190}); got != 100 {
+		t.Errorf("%v, want the least", got)
+	}
+	r, ok := m.compare([]float64{130, 106, 106, 190}, []float64{101, 100, 100, 260})
+	if !ok || r.Value != 1.06 || r.Low > r.Value || r.High < r.Value {
+		t.Errorf("%+v, %v", r, ok)
+	}
+}
+
+func TestInstructionsAreReadFromWhatValgrindSays(t *testing.T) {
+	n, err := refs([]byte("app: hello\n==1== \n==1== I   refs:      2,580,303\n"))
+	if n != 2580303 || err != nil {
+		t.Errorf("%v, %v", n, err)
+	}
+	if n, err := refs([]byte("==1== Killed\n")); err == nil {
+		t.Errorf("%v of nothing", n)
 	}
 }
