@@ -364,6 +364,14 @@ var plans = []struct {
 	{"orders to stop and start", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{
 		{Name: "db", Essential: true, PreStop: []hooks.Hook{command("leave")}}, app("web", "db")}},
 		surprise{terms: 1, orders: []Asked{{Order: AskStop, Service: "db"}, {Order: AskStart, Service: "db"}}}},
+	{"orders to one that speaks for itself, with hooks", Plan{PID1: true, Budget: armed(200 * time.Millisecond), HookTimeout: 100 * time.Millisecond, Straggler: -1, Services: []Service{
+		{Name: "web", Essential: true, PreStop: []hooks.Hook{command("leave")},
+			Health: &Health{Notify: true, Watchdog: 50 * time.Millisecond, OnUnhealthy: RestartUnhealthy}}}},
+		surprise{terms: 1, orders: []Asked{{Order: AskStop, Service: "web"}}, says: []Notified{{ID: "web", Notice: Notice{Ready: true}}}}},
+	{"a run and a oneshot at the end of the start", Plan{PID1: true, Budget: armed(100 * time.Millisecond), HookTimeout: 50 * time.Millisecond, Straggler: -1, Services: []Service{
+		{Name: "migrate", Oneshot: true, Essential: true, PostStop: []hooks.Hook{command("tidy")}},
+		{Name: "report", Timetable: hourly(200 * time.Millisecond), PreStart: []hooks.Hook{command("prepare")}}}},
+		surprise{terms: 1}},
 	{"an order to begin the stop", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, PreStop: []hooks.Hook{command("drain")}, Services: []Service{app("web")}},
 		surprise{terms: 1, ints: 1, orders: []Asked{{Order: AskPreStop}, {Order: AskReload, Service: "web"}, {Order: AskStatus}, {Order: AskHalt}}}},
 	{"orders to one that restarts", Plan{PID1: true, Budget: armed(100 * time.Millisecond), Straggler: -1, Services: []Service{

@@ -60,7 +60,7 @@ func (m *Machine) order(a Asked) string {
 		return "too many orders wait"
 	}
 	if a.Order == AskStart || a.Order == AskRestart {
-		if why := m.cannotStart(a.Service); why != "" {
+		if why := m.cannotStart(a); why != "" {
 			return why
 		}
 	}
@@ -98,12 +98,13 @@ func (m *Machine) order(a Asked) string {
 
 // cannotStart says what keeps a service, its replicas included, from being
 // started by an order; empty is nothing.
-func (m *Machine) cannotStart(name string) string {
+func (m *Machine) cannotStart(a Asked) string {
 	for i := range m.services {
-		if m.plan.named(i, name) {
-			if _, _, why := m.needed(i); why != "" {
-				return why
-			}
+		if !m.plan.named(i, a.Service) || a.Order == AskStart && m.services[i].alive() {
+			continue
+		}
+		if _, _, why := m.needed(i); why != "" {
+			return why
 		}
 	}
 	return ""
