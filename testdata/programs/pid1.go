@@ -37,7 +37,7 @@ type containerRuntime struct {
 // 128+n for a signal. Each -on waits, after the one before it, for a line of
 // the output that matches LINE. At the timeout the namespace is killed.
 func pid1(args []string) int {
-	timeout := 30 * time.Second
+	timeout := 2 * time.Minute
 	r := &containerRuntime{}
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		var err error
