@@ -35,6 +35,15 @@ var floors = []floor{
 	{metric: "handled-deaf", subject: options, limit: treeSize - deafOnes, least: true},
 	{metric: "stop-deaf", subject: options, limit: 1760}, // everyone is killed at 1.71 s of 2
 	{metric: "size", subject: options, limit: 9500 * 1000 / 1024.0},
+	{metric: "services-10-gone", subject: several, limit: 200},
+	{metric: "services-20-up", subject: several, limit: 25},
+	{metric: "services-20-back", subject: several, limit: 5},
+	{metric: "services-20-gone", subject: several, limit: 10},
+	{metric: "services-20-handled", subject: several, limit: 20, least: true},
+	{metric: "services-200-handled", subject: several, limit: 200, least: true},
+	{metric: "pss-services", subject: several, limit: 4096},
+	{metric: "lines-prefixed", subject: several, limit: 1.5, least: true},
+	{metric: "lines-lost", subject: several, limit: 0},
 }
 
 // leanFloors are those of a plain command line in a build with the lean start.

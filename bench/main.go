@@ -151,6 +151,7 @@ func (f *flags) subjects(dir string) (over []subject, err error) {
 		return nil, err
 	}
 	over = append(append([]subject{{name: bare}}, found...), ourselves("", path, version)...)
+	over = append(over, subject{several, []string{path}, version, servicesOfExeunt})
 	if f.over != "" {
 		wanted := strings.Split(f.over, ",")
 		over = slices.DeleteFunc(over, func(s subject) bool { return !slices.Contains(wanted, s.name) })

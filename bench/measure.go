@@ -49,18 +49,32 @@ type measure struct {
 	name, about   string
 	rounds, quick int
 	// bare tells that the figure exists without an init too: the physical limit.
-	bare    bool
+	bare bool
+	// several tells that supervisors of several processes are measured.
+	several bool
 	metrics []metric
 	round   func(n int, over []subject, t *tally)
 }
 
+// base is the subject that the others are compared with.
+func (m *measure) base() string {
+	if m.several {
+		return "s6"
+	}
+	return "tini"
+}
+
 // measures in the order in which they run.
-var measures = []measure{sizes, starts, trues, instructions, exits, signalling, orphans, forking, stops, earlies, memories, reaped, idles}
+var measures = []measure{sizes, starts, trues, instructions, exits, signalling, orphans, forking, stops, earlies, memories, reaped, idles, fewServices, manyServices, serviceMemory, writings}
 
 // A tally collects the readings of one measure.
 type tally struct {
 	readings map[string]map[string][]float64 // metric, subject, round
 	failures map[string]error                // subject: dropped from this measure
+}
+
+func newTally() *tally {
+	return &tally{readings: map[string]map[string][]float64{}, failures: map[string]error{}}
 }
 
 func (t *tally) take(s subject, key string, v float64) {
@@ -100,10 +114,10 @@ func inTurn(one func(n int, s subject, t *tally) error) func(int, []subject, *ta
 
 // run takes the measure's rounds.
 func (m *measure) run(rounds int, over []subject) *tally {
-	if !m.bare {
-		over = slices.DeleteFunc(slices.Clone(over), func(s subject) bool { return s.name == bare })
-	}
-	t := &tally{readings: map[string]map[string][]float64{}, failures: map[string]error{}}
+	over = slices.DeleteFunc(slices.Clone(over), func(s subject) bool {
+		return (s.tree != nil) != m.several || !m.bare && s.limit()
+	})
+	t := newTally()
 	fmt.Fprintf(os.Stderr, "%s: %d rounds of %d subjects\n", m.name, rounds, len(over))
 	for n := range rounds {
 		m.round(n, over, t)

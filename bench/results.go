@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,9 +45,9 @@ type figure struct {
 	Metric   string    `json:"metric"`
 	Subject  string    `json:"subject"`
 	Unit     string    `json:"unit,omitempty"`
-	Value    float64   `json:"value"`  // the median of the readings, or their sum
-	Spread   float64   `json:"spread"` // scaled median absolute deviation
-	ToTini   *ratio    `json:"to_tini,omitempty"`
+	Value    float64   `json:"value"`           // the median of the readings, or their sum
+	Spread   float64   `json:"spread"`          // scaled median absolute deviation
+	Ratio    *ratio    `json:"ratio,omitempty"` // to tini; of several processes, to s6
 	Readings []float64 `json:"readings"`
 }
 
@@ -69,8 +70,8 @@ func (r *results) add(m *measure, t *tally) {
 			if !metric.sum && !metric.least {
 				f.Spread = spread(v)
 			}
-			if to, ok := metric.compare(v, of["tini"]); ok && !metric.sum && s.Name != "tini" && metric.unit != "" {
-				f.ToTini = &to
+			if to, ok := metric.compare(v, of[m.base()]); ok && !metric.sum && s.Name != m.base() && metric.unit != "" {
+				f.Ratio = &to
 			}
 			r.Figures = append(r.Figures, f)
 		}
@@ -111,32 +112,48 @@ func (r *results) markdown(w io.Writer) {
 		fmt.Fprintf(w, "- **%s** %s: `%s`\n", s.Name, s.Version, line)
 	}
 	r.markdownFloors(w)
-	fmt.Fprint(w, "\nMedian ± spread (scaled median absolute deviation), and in brackets the ratio to tini in the same rounds with its 95 % interval.\n\n| measure |")
-	for _, s := range r.Subjects {
-		fmt.Fprintf(w, " %s |", s.Name)
-	}
-	fmt.Fprintf(w, "\n|---|%s\n", strings.Repeat("---|", len(r.Subjects)))
-	for i := range measures {
-		for _, metric := range measures[i].metrics {
-			r.markdownRow(w, metric)
-		}
-	}
+	fmt.Fprint(w, "\nMedian ± spread (scaled median absolute deviation), and in brackets the ratio to tini, of several processes to s6, in the same rounds with its 95 % interval.\n")
+	r.markdownTable(w, false)
+	r.markdownTable(w, true)
 	for _, f := range r.Failures {
 		fmt.Fprintf(w, "\n%s: %s left out: %s\n", f.Measure, f.Subject, f.Err)
 	}
 }
 
-func (r *results) markdownRow(w io.Writer, m metric) {
-	cells, any := "", false
+// markdownTable writes the figures of one app, or of several processes.
+func (r *results) markdownTable(w io.Writer, several bool) {
+	var metrics []metric
+	for i := range measures {
+		if measures[i].several == several {
+			metrics = append(metrics, measures[i].metrics...)
+		}
+	}
+	has := func(m metric, name string) bool { return r.find(m.key, name) != nil }
+	var columns []string
 	for _, s := range r.Subjects {
+		if slices.ContainsFunc(metrics, func(m metric) bool { return has(m, s.Name) }) {
+			columns = append(columns, s.Name)
+		}
+	}
+	if len(columns) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n| measure | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
+	for _, m := range metrics {
+		if slices.ContainsFunc(columns, func(name string) bool { return has(m, name) }) {
+			r.markdownRow(w, m, columns)
+		}
+	}
+}
+
+func (r *results) markdownRow(w io.Writer, m metric, columns []string) {
+	cells := ""
+	for _, name := range columns {
 		cell := "–"
-		if f := r.find(m.key, s.Name); f != nil {
-			any, cell = true, f.String()
+		if f := r.find(m.key, name); f != nil {
+			cell = f.String()
 		}
 		cells += " " + cell + " |"
-	}
-	if !any {
-		return
 	}
 	title := m.title
 	if m.unit != "" {
@@ -151,12 +168,12 @@ func (f *figure) String() string {
 	if f.Spread > 0 {
 		text += " ± " + digits(f.Spread)
 	}
-	if f.ToTini == nil {
+	if f.Ratio == nil {
 		return text
 	}
-	text += fmt.Sprintf(" (%.2f", f.ToTini.Value)
+	text += fmt.Sprintf(" (%.2f", f.Ratio.Value)
 	if len(f.Readings) >= enough {
-		text += fmt.Sprintf(" [%.2f–%.2f]", f.ToTini.Low, f.ToTini.High)
+		text += fmt.Sprintf(" [%.2f–%.2f]", f.Ratio.Low, f.Ratio.High)
 	}
 	return text + ")"
 }

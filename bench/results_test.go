@@ -20,16 +20,16 @@ func of(m *measure, readings map[string]map[string][]float64, failures map[strin
 	return r
 }
 
-func TestFigureIsTheMedianAndItsRatioToTiniInTheSameRounds(t *testing.T) {
+func TestFigureIsTheMedianAndItsRatioRatioInTheSameRounds(t *testing.T) {
 	r := of(&starts, map[string]map[string][]float64{"start": {
 		"tini":  {100, 200, 300},
 		options: {150, 300, 450},
 	}}, nil, "tini", options, "absent")
-	if f := r.find("start", "tini"); f == nil || f.Value != 200 || f.ToTini != nil {
+	if f := r.find("start", "tini"); f == nil || f.Value != 200 || f.Ratio != nil {
 		t.Errorf("tini: %+v", f)
 	}
 	f := r.find("start", options)
-	if f == nil || f.Value != 300 || f.ToTini == nil || f.ToTini.Low != 1.5 || f.ToTini.High != 1.5 {
+	if f == nil || f.Value != 300 || f.Ratio == nil || f.Ratio.Low != 1.5 || f.Ratio.High != 1.5 {
 		t.Errorf("%s: %+v", options, f)
 	}
 	if f := r.find("start", "absent"); f != nil {

@@ -16,24 +16,36 @@ type subject struct {
 	name    string
 	command []string // absolute path first; empty for bare
 	version string
+	tree    layout // of a supervisor of several processes; command is its program alone
 }
+
+// limit tells that no init or supervisor is at work.
+func (s subject) limit() bool { return s.name == bare || s.name == cat }
 
 // Names with a meaning of their own.
 const (
 	bare    = "bare" // no init: the app itself is PID 1, the physical limit
 	plain   = "exeunt"
 	options = "exeunt+options" // any option keeps the lean start away
+	several = "exeunt run"     // of services
+	cat     = "cat"            // output without a supervisor
 )
 
-// peers are the inits for a single app, and the Debian packages they are in.
+// peers are the inits for a single app, then the supervisors of several, and the
+// Debian packages they are in.
 var peers = []struct {
 	name, packaged string
 	programs       []string // the first one found
+	tree           layout
 }{
-	{"tini", "tini", []string{"tini"}},
-	{"docker-init", "tini", []string{"docker-init", "tini-static"}},
-	{"dumb-init", "dumb-init", []string{"dumb-init"}},
-	{"catatonit", "catatonit", []string{"catatonit"}},
+	{"tini", "tini", []string{"tini"}, nil},
+	{"docker-init", "tini", []string{"docker-init", "tini-static"}, nil},
+	{"dumb-init", "dumb-init", []string{"dumb-init"}, nil},
+	{"catatonit", "catatonit", []string{"catatonit"}, nil},
+	{"s6", "s6", []string{"s6-svscan"}, servicesOfS6},
+	{"runit", "runit", []string{"runsvdir"}, servicesOfRunit},
+	{"supervisord", "supervisor", []string{"supervisord"}, servicesOfSupervisord},
+	{cat, "coreutils", []string{"cat"}, pipeOf},
 }
 
 // findPeers looks the peers up, and installs what is missing if asked to.
@@ -41,12 +53,15 @@ func findPeers(install bool) ([]subject, error) {
 	var found []subject
 	missing := map[string]bool{}
 	for _, p := range peers {
-		s := subject{name: p.name}
+		s := subject{name: p.name, tree: p.tree}
 		for _, program := range p.programs {
 			if path, err := exec.LookPath(program); err == nil {
 				// docker-init may be a link to tini-static; what is run is what is weighed.
 				if path, err = filepath.EvalSymlinks(path); err == nil {
-					s.command, s.version = []string{path, "--"}, debianVersion(path)
+					s.command, s.version = []string{path}, debianVersion(path)
+					if p.tree == nil {
+						s.command = append(s.command, "--")
+					}
 					break
 				}
 			}
@@ -107,12 +122,12 @@ func named(arg string) (subject, error) {
 	return subject{name: name, command: words}, nil
 }
 
-// ourselves are the two ways in which a build of exeunt is run: as plainly as
-// can be, and with an option.
+// ourselves are the two ways in which a build of exeunt is run for one app: as
+// plainly as can be, and with an option.
 func ourselves(prefix, path, version string) []subject {
 	return []subject{
-		{prefix + plain, []string{path, "--"}, version},
-		{prefix + options, []string{path, "--grace-period", graceGiven.String(), "--"}, version},
+		{prefix + plain, []string{path, "--"}, version, nil},
+		{prefix + options, []string{path, "--grace-period", graceGiven.String(), "--"}, version, nil},
 	}
 }
 

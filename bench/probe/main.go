@@ -92,6 +92,10 @@ func run(sp *uintptr) {
 		forks(number(2))
 	case role == "tree":
 		tree(number(2), number(3), 0)
+	case role == "service":
+		service(begin)
+	case role == "lines":
+		lines(number(2))
 	case role == "crowd":
 		tree(number(2), 0, parent)
 	}
@@ -192,6 +196,42 @@ func tree(well, deaf, flags uintptr) {
 	say(now(monotonic), 0)
 	pause()
 }
+
+// service says when it began, and when TERM came, to the standard output of the
+// namespace's PID 1, whatever its own is.
+func service(begin uint64) {
+	act = sigaction{handler: handlerAddress(), flags: restorer, restorer: handlerAddress()}
+	arrange()
+	fd, errno := call(syscall.SYS_OPENAT, 0, at(&outward[0]), syscall.O_WRONLY, 0, 0, 0)
+	must(fd, errno)
+	must(call(syscall.SYS_DUP3, fd, 1, 0, 0, 0, 0))
+	say(begin, 1)
+	pause()
+}
+
+var outward = [13]byte{'/', 'p', 'r', 'o', 'c', '/', '1', '/', 'f', 'd', '/', '1', 0}
+
+// lines writes n lines of 100 bytes, in as few calls as can be.
+func lines(n uintptr) {
+	for i := range text {
+		text[i] = 'x'
+		if (i+1)%lineLength == 0 {
+			text[i] = '\n'
+		}
+	}
+	for left := n * lineLength; left > 0; {
+		// What a pipe takes may end in the middle of a line.
+		done := (n*lineLength - left) % lineLength
+		wrote, errno := call(syscall.SYS_WRITE, 1, at(&text)+done, min(left, unsafe.Sizeof(text)-done), 0, 0, 0)
+		must(wrote, errno)
+		left -= wrote
+	}
+	pause()
+}
+
+const lineLength = 100
+
+var text [lineLength * 655]byte
 
 func breed(n, flags uintptr) {
 	for range n {
