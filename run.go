@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"exeunt/internal/config"
@@ -110,6 +111,9 @@ func serve(kernel *supervisor.System, plan *supervisor.Plan, log *output.Log, se
 	kernel.Ears = ears
 	above := os.Getenv(notify.Variable)
 	kernel.Standing = func(s supervisor.Standing) {
+		if s == supervisor.Up {
+			defer giveBack()
+		}
 		if server != nil {
 			server.Stand(s)
 		}
@@ -121,6 +125,9 @@ func serve(kernel *supervisor.System, plan *supervisor.Plan, log *output.Log, se
 	}
 	return ears.Close
 }
+
+// giveBack is for the end of the start.
+var giveBack = sync.OnceFunc(platform.GiveBack)
 
 // abnormal tells an end that somebody will ask about: a crash, a failed start,
 // or a service that had to be killed.
