@@ -84,7 +84,7 @@ func (k *key) machine(m *Machine) {
 		k.num(w.token, int(w.order))
 		k.text(w.name)
 	}
-	k.time(m.end, m.surveyAt, m.lateAt)
+	k.time(m.end, m.startAt, m.surveyAt, m.lateAt)
 	if m.phase != Start { // there it is a line in the log, and nothing else
 		k.time(m.noticeAt)
 	}
@@ -304,7 +304,7 @@ func TestCloneForgetsNoField(t *testing.T) {
 func TestKeyForgetsNoField(t *testing.T) {
 	without := map[string]string{
 		"Machine.plan": "constant", "Machine.sequences.hooks": "constant", "Machine.services.depth": "constant", "Machine.services.below": "constant",
-		"Machine.now": "set by each Step", "Machine.out": "set by each Step", "Machine.fresh": "the driver's",
+		"Machine.now": "set by each Step", "Machine.out": "set by each Step", "Machine.deaf": "set by each Step", "Machine.fresh": "the driver's",
 		"Machine.began": "for the report", "Machine.from": "for the report", "Machine.report": "for the reader",
 		"Machine.alive": "for the notice; set by each survey that uses it", "Machine.told": "checked below",
 		"Machine.sequences.try.report": "a place in the report", "Machine.sequences.try.tries": "told from others only: see behind", "Machine.leaving.report": "a place in the report",

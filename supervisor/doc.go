@@ -51,10 +51,11 @@
 //	exited     has been reaped, or could not be started
 //
 // A service starts when what it depends on has come as far as it asks: started,
-// healthy, or completed. Without a [Health] it is ready at once. Its own hooks go
-// round with its lives: pre-start before each start, post-stop after each end.
-// The first start must not fail, or the run ends; a later one that fails is one
-// more failure of the service. So is one that needs what has ended for good.
+// healthy, or completed. Between any two starts what has come is heard. Without a
+// [Health] a service is ready at once. Its own hooks go round with its lives:
+// pre-start before each start, post-stop after each end. The first start must not
+// fail, or the run ends; a later one that fails is one more failure of the
+// service. So is one that needs what has ended for good.
 //
 // When it ends, what follows is the first of these that holds: an order keeps it
 // down; an order, its health or its timetable starts it again; [Restart] does,

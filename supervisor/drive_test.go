@@ -60,13 +60,26 @@ func (c channels) Next(until time.Time) (in Input) {
 		in.Dead = true
 	case in.Signal = <-c.signals:
 	case in.Event = <-c.events:
-	case <-timer:
+	default: // what has come goes before the time
+		select {
+		case <-c.dead:
+			in.Dead = true
+		case in.Signal = <-c.signals:
+		case in.Event = <-c.events:
+		case <-timer:
+		}
 	}
 	// What came with it is told with it.
 	select {
 	case <-c.dead:
 		in.Dead = true
 	default:
+	}
+	if in.Signal.Signal == 0 {
+		select {
+		case in.Signal = <-c.signals:
+		default:
+		}
 	}
 	return in
 }
@@ -372,6 +385,46 @@ func TestStormOfDeathsStarvesNeitherSignalsNorDeadlines(t *testing.T) {
 			t.Errorf("code %d, want 137", d.code)
 		}
 	})
+}
+
+// TestSignalDuringACrowdOfStartsIsHeardBeforeTheNext has twenty services, and
+// TERM come during the third start, or during the third of those that start
+// again, having ended all at once.
+func TestSignalDuringACrowdOfStartsIsHeardBeforeTheNext(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		at     int // the start during which TERM comes
+		change func(s *Service, a *actor)
+	}{
+		{"services", 3, func(*Service, *actor) {}},
+		{"their hooks", 3, func(s *Service, _ *actor) { s.PreStart = []hooks.Hook{command("prepare")} }},
+		{"starts after deaths", 23, func(s *Service, a *actor) { s.Restart.When, s.KillMode, a.alone = Always, Main, time.Second }},
+		{"starts after what the dead have left", 23, func(s *Service, a *actor) { s.Restart.When, a.alone = Always, time.Second }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, p := newStage(t, map[ID]actor{}), onePlan(10*time.Second)
+				p.Services = nil
+				for i := range 20 {
+					service, a := app(fmt.Sprint("service", i)), actor{}
+					c.change(&service, &a)
+					p.Services = append(p.Services, service)
+					s.actors[ID(service.Name)], s.actors[ID(service.Name+"/pre_start/0")] = a, actor{}
+				}
+				received, starts := make(chan signals.Received, 1), 0
+				s.spawn = func(ID) {
+					if starts++; starts == c.at {
+						received <- signals.Received{Signal: signals.TERM}
+					}
+				}
+				defer s.curtain()
+				Drive(New(p), s, channels{s.dead, received, s.events})
+				if starts != c.at {
+					t.Errorf("%d starts, and TERM came during number %d\n%s", starts, c.at, strings.Join(s.log, "\n"))
+				}
+			})
+		})
+	}
 }
 
 func TestMoreDeathsThanTheLimitAreAllTaken(t *testing.T) {

@@ -131,7 +131,7 @@ func (m *Machine) advanceServices() bool {
 		case !s.started:
 			s.started = true
 			m.begin("pre_start", i)
-		default:
+		case m.mayStart():
 			s.state = Spawning
 			m.ask(Spawn{ID(m.plan.Services[i].Name)})
 		}

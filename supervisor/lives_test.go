@@ -90,6 +90,7 @@ func TestPostStopHookBetweenTwoLivesIsToldTheCode(t *testing.T) {
 	w := lived(t, &Plan{Services: []Service{{Name: "web", PostStop: []hooks.Hook{command("tidy")},
 		Restart: Restart{When: OnFailure, Delay: time.Second, MaxDelay: time.Second}}}})
 	w.end(10, 7, time.Second)
+	w.tick(w.now)
 	env := w.m.Environment("web/post_stop/0", w.now)
 	if !slices.Contains(env, "EXEUNT_EXIT_CODE=7") || strings.Contains(strings.Join(env, " "), "EXEUNT_REASON") {
 		t.Errorf("it is told %q", env)

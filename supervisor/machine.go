@@ -27,7 +27,9 @@ type Machine struct {
 	kept      []signals.Signal // forwarded once the service exists
 	stage     int              // how far the phase has come with its lists of hooks
 
-	asked      bool // a Spawn or Survey is unanswered
+	asked      bool      // a Spawn or Survey is unanswered
+	deaf       bool      // this Step does not know what else has come
+	startAt    time.Time // something is to be started, once that is known
 	schedule   Schedule
 	reason     Reason // empty: nothing ends yet
 	requested  bool   // by a stop signal
@@ -156,7 +158,7 @@ func (m *Machine) index(name string) int {
 // Step takes one event that happened at now and returns what to do about it.
 // It starts no goroutine, takes no lock, reads no clock, makes no system call.
 func (m *Machine) Step(now time.Time, ev Event) []Action {
-	m.now, m.out = now, nil
+	m.now, m.out, m.deaf, m.startAt = now, nil, deaf(ev), time.Time{}
 	if m.phase == Done {
 		return nil
 	}
@@ -194,7 +196,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 	case Ticked:
 	}
 	m.due()
-	for m.phase != Done && !m.asked && m.advance() {
+	for m.phase != Done && !m.asked && m.startAt.IsZero() && m.advance() {
 	}
 	m.answerWaits()
 	m.announce()
@@ -204,7 +206,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 // Deadline reports when Step must be called with Ticked if nothing happens
 // before. Every time is a field of the state it belongs to.
 func (m *Machine) Deadline() (at time.Time, ok bool) {
-	at = earliest(m.end, m.surveyAt, m.lateAt, m.noticeAt)
+	at = earliest(m.end, m.startAt, m.surveyAt, m.lateAt, m.noticeAt)
 	for i := range m.sequences {
 		t := &m.sequences[i].try
 		at = earliest(at, t.wakeAt, t.by, t.killAt)
@@ -250,6 +252,25 @@ func (m *Machine) do(a Action) { m.out = append(m.out, a) }
 func (m *Machine) ask(a Action) {
 	m.asked = true
 	m.do(a)
+}
+
+// deaf reports whether ev is fed before what has come meanwhile, or beside it.
+func deaf(ev Event) bool {
+	switch ev.(type) {
+	case Spawned, NotSpawned, Surveyed, Reaped:
+		return true
+	}
+	return false
+}
+
+// mayStart reports whether this Step may ask for a start. Else Ticked, which is
+// due at once, is to: what has come is heard before, or a stop signal would wait
+// for the last start of a crowd.
+func (m *Machine) mayStart() bool {
+	if m.deaf {
+		m.startAt = m.now
+	}
+	return !m.deaf
 }
 
 // passed reports whether t has come.
