@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -226,6 +227,7 @@ func named(names []string, what string, b []byte) (int, error) {
 const (
 	entriesBefore = 1000   // kept of the time before the stop
 	entriesStop   = 10_000 // of the stop itself
+	mostSummed    = 10     // services that the summary names
 )
 
 // note adds an entry to the report and hands it to the log.
@@ -281,11 +283,12 @@ func (r *Report) Summary() string {
 	if d := r.took(PreStop); d >= time.Millisecond {
 		add("pre-stop %s", seconds(d))
 	}
-	for i := range r.Services {
-		// A run that was over before the stop began is none of its story.
-		if s := &r.Services[i]; s.PID != 0 && (s.Ended.IsZero() || !s.Ended.Before(r.Began)) {
-			add("%s %s (%s)", s.Name, seconds(s.took(r.Ended)), s.outcome())
-		}
+	services := r.ended()
+	for _, s := range services[:min(len(services), mostSummed)] {
+		add("%s %s (%s)", s.Name, seconds(s.took(r.Ended)), s.outcome())
+	}
+	if more := len(services) - mostSummed; more > 0 {
+		add("and %d more", more)
 	}
 	add("stragglers %d", r.StrayCount)
 	if killed := r.killed(); len(killed) > 0 {
@@ -298,6 +301,22 @@ func (r *Report) Summary() string {
 		b.WriteString("; asked by " + r.By)
 	}
 	return b.String()
+}
+
+// ended is the services that ran when the stop began. Of more than the summary
+// names, those come first that somebody will ask about.
+func (r *Report) ended() (list []*ServiceReport) {
+	for i := range r.Services {
+		if s := &r.Services[i]; s.PID != 0 && (s.Ended.IsZero() || !s.Ended.Before(r.Began)) {
+			list = append(list, s)
+		}
+	}
+	if len(list) > mostSummed {
+		slices.SortStableFunc(list, func(a, b *ServiceReport) int {
+			return cmp.Or(b.severity()-a.severity(), cmp.Compare(b.took(r.Ended), a.took(r.Ended)))
+		})
+	}
+	return list
 }
 
 // took is how long the phase took, all in all.
@@ -320,6 +339,18 @@ func (s *ServiceReport) took(until time.Time) time.Duration {
 		until = s.Ended
 	}
 	return until.Sub(from)
+}
+
+// severity is 2 for one that was not let go, 1 for one that failed. The signal
+// that it was told by is no failure.
+func (s *ServiceReport) severity() int {
+	switch {
+	case s.Killed, s.State != Exited, s.OOM:
+		return 2
+	case s.Code != 0 && s.Code != 128+int(s.Signal):
+		return 1
+	}
+	return 0
 }
 
 func (s *ServiceReport) outcome() string {
