@@ -89,8 +89,7 @@ func start(args, env []string) (code int) {
 		return 0
 	case config.Rehearse:
 		return rehearse.Run(rehearse.Options{
-			Args: inv.RunArgs, Program: inv.Plan.Services[0].Command.Args[0], Env: env,
-			After: inv.After, Grace: inv.Plan.Budget.Grace, Report: inv.Report,
+			Args: inv.RunArgs, Env: env, Plan: inv.Plan, After: inv.After, Report: inv.Report,
 			Signals: signals.Receive(), Log: os.Stderr,
 		})
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"exeunt/signals"
+	"exeunt/supervisor"
 )
 
 // Failure is the exit code of a rehearsal that could not take place.
@@ -24,14 +25,13 @@ const Failure = 125
 
 // Options is one rehearsal.
 type Options struct {
-	Args    []string // what `exeunt run` gets: its flags and the command
-	Program string   // the command's first word, for the summary
-	Env     []string // what exeunt gets, our own variables included
+	Args []string // what `exeunt run` gets: its flags and the command
+	Env  []string // what exeunt gets, our own variables included
+	// Plan is what exeunt will make of Args and Env: its services name who was
+	// killed, and when its grace period is over the platform kills the container.
+	Plan *supervisor.Plan
 
 	After time.Duration // from start to TERM; negative is 0
-	// Grace is when the platform kills the container, counted from TERM.
-	// exeunt itself is told by Args and Env.
-	Grace time.Duration
 	// Report is the file that Args or Env name for the report; empty has one
 	// made, and removed afterwards.
 	Report string
@@ -80,12 +80,13 @@ func Run(o Options) (code int) {
 
 // play stops the app when it is time and returns once the stage is empty.
 func (s *stage) play(o Options) verdict {
-	v := verdict{began: time.Now(), grace: o.Grace, program: o.Program}
+	grace := o.Plan.Budget.Grace
+	v := verdict{began: time.Now(), plan: o.Plan}
 	due := time.After(max(o.After, 0))
 	var platform <-chan time.Time // kills what is left at the end of the grace period
 	stop := func() {
 		v.stopped = time.Now()
-		platform = time.After(max(o.Grace, time.Second)) // 0 is KILL now: exeunt's to do
+		platform = time.After(max(grace, time.Second)) // 0 is KILL now: exeunt's to do
 		due = nil
 		// ESRCH cannot be: the child is not reaped before s.ended is read.
 		_ = syscall.Kill(s.pid, syscall.SIGTERM)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"exeunt/reaper"
 	"exeunt/signals"
 	"exeunt/supervisor"
 )
@@ -49,9 +50,18 @@ func drive() int {
 	after, _ := time.ParseDuration(os.Args[1])
 	grace, _ := time.ParseDuration(os.Args[2])
 	return Run(Options{
-		Args: append([]string{"--flag", "--"}, os.Args[3:]...), Program: os.Args[3], Env: without(os.Environ(), "REHEARSE_DRIVER"),
-		After: after, Grace: grace, Signals: received, Log: os.Stderr,
+		Args: append([]string{"--flag", "--"}, os.Args[3:]...), Env: without(os.Environ(), "REHEARSE_DRIVER"),
+		Plan:  &supervisor.Plan{Budget: supervisor.Budget{Grace: grace}, Services: services("first", os.Args[3])},
+		After: after, Signals: received, Log: os.Stderr,
 	})
+}
+
+// services are those of a plan that run these programs.
+func services(programs ...string) (list []supervisor.Service) {
+	for _, program := range programs {
+		list = append(list, supervisor.Service{Command: reaper.Command{Args: []string{"/bin/" + program}}})
+	}
+	return list
 }
 
 // play is an init for the tests: it says what it sees, and does as told.
@@ -101,7 +111,7 @@ func play(args []string) int {
 	r.Ended = r.Began.Add(1500 * time.Millisecond)
 	if story == "kill" {
 		r.Code = 137
-		r.Services = []supervisor.ServiceReport{{Name: "main", PID: 2, Killed: true, Code: 137}}
+		r.Services = []supervisor.ServiceReport{{Name: "fine", PID: 5}, {Name: "main", PID: 2, Killed: true, Code: 137}}
 		r.Strays = []supervisor.StrayReport{{Name: "told", PID: 3}, {Name: "kid", PID: 4, Killed: true}}
 		r.Hooks = []supervisor.HookReport{{Name: "drain", Killed: true}, {Name: "fine"}}
 	}
@@ -326,7 +336,7 @@ func TestMissingTempDirIsAFailure(t *testing.T) {
 	gone := filepath.Join(r.tmp, "gone")
 	t.Setenv("TMPDIR", gone)
 	var log bytes.Buffer
-	if code := Run(Options{Args: []string{"--", "early"}, Program: "early", Log: &log}); code != Failure {
+	if code := Run(Options{Args: []string{"--", "early"}, Log: &log}); code != Failure {
 		t.Errorf("exit code %d, want %d", code, Failure)
 	}
 	if !strings.Contains(log.String(), "rehearse: cannot make a file for the report: ") {

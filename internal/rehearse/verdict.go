@@ -14,8 +14,7 @@ import (
 
 // A verdict is what came of it.
 type verdict struct {
-	program string
-	grace   time.Duration
+	plan *supervisor.Plan
 
 	began, stopped, ended time.Time // stopped is zero if the app ended before
 	status                reaper.Status
@@ -37,9 +36,10 @@ func (v *verdict) read(path string) {
 	if v.reported = err; err != nil {
 		return
 	}
-	for _, s := range v.report.Services {
+	for i, s := range v.report.Services { // in the order of the plan
 		if s.Killed {
-			v.killed = append(v.killed, fmt.Sprintf("%s (%s, pid %d)", s.Name, filepath.Base(v.program), s.PID))
+			program := filepath.Base(v.plan.Services[i].Command.Args[0])
+			v.killed = append(v.killed, fmt.Sprintf("%s (%s, pid %d)", s.Name, program, s.PID))
 		}
 	}
 	for _, s := range v.report.Strays {
@@ -88,14 +88,14 @@ func (v verdict) String() string {
 		return fmt.Sprintf("killed on a second signal, with %s; %s", v.alive(), outcome)
 	case v.overdue:
 		return fmt.Sprintf("the platform would have killed the container after %s, with %s; exit code %d",
-			seconds(v.grace), v.alive(), code)
+			seconds(v.plan.Budget.Grace), v.alive(), code)
 	case v.early():
 		return fmt.Sprintf("the app ended by itself after %s, before it was told to stop; %s%s",
 			seconds(v.ended.Sub(v.began)), v.victims("", "; "), outcome)
 	case v.reported != nil:
 		return fmt.Sprintf("no word from exeunt (%v); %s", v.reported, outcome)
 	}
-	return fmt.Sprintf("stopped in %s of %s: %s; %s", seconds(took), seconds(v.grace), v.victims("nobody was killed", ""), outcome)
+	return fmt.Sprintf("stopped in %s of %s: %s; %s", seconds(took), seconds(v.plan.Budget.Grace), v.victims("nobody was killed", ""), outcome)
 }
 
 // victims names who was killed, with tail behind, or is nobody if none was.
