@@ -155,6 +155,7 @@ func (l line) parse(env []string, host Host) (*Invocation, error) {
 	if err := l.misplaced(); err != nil {
 		return nil, err
 	}
+	r := &reader{lookup: func(name string) (string, bool) { return find(env, name) }}
 	switch {
 	case l.verb == Probe:
 		return l.probe(f, rest)
@@ -163,11 +164,10 @@ func (l line) parse(env []string, host Host) (*Invocation, error) {
 	case l.verb == Convert:
 		return l.converting()
 	case l.verb.Asks():
-		return l.asking(f)
+		return l.asking(f, r, host)
 	case f.Schema:
 		return &Invocation{Verb: Check, Text: writeSchema()}, nil
 	}
-	r := &reader{lookup: func(name string) (string, bool) { return find(env, name) }}
 	doc, err := f.document(r, host)
 	switch {
 	case err != nil:

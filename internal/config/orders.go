@@ -35,7 +35,10 @@ func asker(flag string) Verb {
 }
 
 // asking reads the words of a verb that asks a running container.
-func (l line) asking(f *flags) (*Invocation, error) {
+func (l line) asking(f *flags, r *reader, host Host) (*Invocation, error) {
+	if err := f.socket(r, host); err != nil {
+		return nil, err
+	}
 	inv := &Invocation{Verb: l.verb, Services: l.words, JSON: f.JSON, Watch: f.Watch, Control: string(or(f.Control, ""))}
 	if inv.Control == "off" {
 		return nil, fmt.Errorf("%s: there is nobody to ask at a control socket that is off", f.sources["control"])
@@ -82,6 +85,20 @@ func (l line) asking(f *flags) (*Invocation, error) {
 		return nil, fmt.Errorf(`%s takes a service: write "exeunt %s SERVICE"`, l.verb, l.verb)
 	}
 	return inv, nil
+}
+
+// socket takes from the file where the control socket is, if neither the command
+// line nor the environment says so. What else is wrong with the file is no matter
+// here: it may have been changed since the run began.
+func (f *flags) socket(r *reader, host Host) error {
+	if f.Control != nil {
+		return nil
+	}
+	if _, err := f.document(r, host); err != nil {
+		return err
+	}
+	r.problems = slices.DeleteFunc(r.problems, func(p *problem) bool { return !strings.HasPrefix(p.text, "control: ") })
+	return r.err()
 }
 
 // UnmarshalText reads where the control socket is.

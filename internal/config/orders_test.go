@@ -2,6 +2,9 @@ package config
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -69,6 +72,49 @@ func TestVerbsAskARunningContainer(t *testing.T) {
 	}
 	if got, want := ask("status", "EXEUNT_CONTROL=/dev/shm/c"), want(supervisor.AskStatus, nil, 0, false, false, "/dev/shm/c"); got != want {
 		t.Errorf("by its variable: %s, want %s", got, want)
+	}
+}
+
+// TestVerbsFindTheSocketThatTheFileNames has a file that is read where none is
+// named, and others that are.
+func TestVerbsFindTheSocketThatTheFileNames(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	byItself := Host{Config: file("itself.yaml", "control: /run/itself.sock\n")}
+	named := file("named.yaml", "control: ${AT}/named.sock\nservices: {web: {comand: x}}\n")
+	for _, c := range []struct {
+		args, variable string
+		host           Host
+		want           string
+	}{
+		{"status", "", byItself, "/run/itself.sock"},
+		{"status --control auto", "", byItself, "auto"},
+		{"status", "EXEUNT_CONTROL=/run/variable.sock", byItself, "/run/variable.sock"},
+		{"status -c " + named, "", byItself, "/run/named.sock"},
+		{"prestop", "EXEUNT_CONFIG=" + named, byItself, "/run/named.sock"},
+		{"prestop", "EXEUNT_CONFIG=control: /run/text.sock", byItself, "/run/text.sock"},
+		{"stop web", "", Host{Config: filepath.Join(dir, "none.yaml")}, ""},
+		{"stop web -c " + file("empty.yaml", ""), "", byItself, ""},
+		{"status -c off.yaml", "EXEUNT_CONFIG=ignored", Host{}, `--config: cannot read "off.yaml": no such file or directory`},
+		{"status -c " + dir, "", Host{}, "--config: cannot read " + strconv.Quote(dir) + ": is a directory"},
+		{"status", "", Host{Config: file("off.yaml", "control: off\n")}, dir + "/off.yaml:1:1: control: there is nobody to ask at a control socket that is off"},
+		{"status", "", Host{Config: file("of.yaml", "control: of\n")}, dir + `/of.yaml:1:10: control: "of" is neither auto, off nor a path with a slash`},
+		{"status", "", Host{Config: file("text.yaml", "control: [\n")}, dir + "/text.yaml:1:10: sequence end token ']' not found"},
+	} {
+		inv, err := Parse(strings.Fields(c.args), []string{"AT=/run", c.variable}, c.host)
+		got := fmt.Sprint(err)
+		if err == nil {
+			got = inv.Control
+		}
+		if got != c.want {
+			t.Errorf("%s, %s: %s, want %s", c.args, c.variable, got, c.want)
+		}
 	}
 }
 

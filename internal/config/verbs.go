@@ -23,7 +23,7 @@ func (l line) misplaced() error {
 		switch {
 		case asker(o.name) != "" && l.verb != asker(o.name):
 			return fmt.Errorf("%s is a flag of %s", o.name, asker(o.name))
-		case l.verb.Asks() && (o.name == "--control" || asker(o.name) != ""):
+		case l.verb.Asks() && (o.name == "--control" || o.name == "--config" || asker(o.name) != ""):
 		case l.verb.ownWords() && (l.verb != Probe || o.name != "--timeout"):
 			return fmt.Errorf("%s is no flag of %s", o.name, l.verb)
 		case (l.verb == Run || l.verb == Check) && o.name == "--after":
