@@ -37,20 +37,18 @@ func memoryLeft() bool {
 	return limit-used+max(quantity(stat, inactive), 0)+max(quantity(stat, active), 0) >= memory
 }
 
+// absent is the quantity in a file that cannot be read.
+const absent = -2
+
 // quantity is the number that follows the key in the first line of the file that
-// begins with it, or -1.
+// begins with it; -1 if none does, and absent.
 //
 //go:nosplit
 func quantity(path, key string) int {
-	at := unix.AT_FDCWD
-	fd := call(unix.SYS_OPENAT, uintptr(at), uintptr(unsafe.Pointer(unsafe.StringData(path))), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
-	if fd < 0 {
-		return -1
+	if load(path) < 0 {
+		return absent
 	}
-	n := call(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&content)), unsafe.Sizeof(content)-1, 0, 0, 0)
-	call(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
 	p := unsafe.Pointer(&content)
-	*(*byte)(unsafe.Add(p, max(n, 0))) = 0
 	for !begins(p, key) {
 		for *(*byte)(p) != '\n' {
 			if *(*byte)(p) == 0 {
@@ -65,4 +63,20 @@ func quantity(path, key string) int {
 		q = max(q, 0)*10 + int(*(*byte)(p)-'0')
 	}
 	return q
+}
+
+// load reads the file's beginning into content, and a 0 behind it. It returns
+// how much that is, or less than 0.
+//
+//go:nosplit
+func load(path string) int {
+	at := unix.AT_FDCWD
+	fd := call(unix.SYS_OPENAT, uintptr(at), uintptr(unsafe.Pointer(unsafe.StringData(path))), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
+	if fd < 0 {
+		return fd
+	}
+	n := call(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&content)), unsafe.Sizeof(content)-1, 0, 0, 0)
+	call(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
+	*(*byte)(unsafe.Add(unsafe.Pointer(&content), max(n, 0))) = 0
+	return n
 }

@@ -52,7 +52,30 @@ func limited() bool {
 		(call(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NPROC, 0, uintptr(unsafe.Pointer(&processes)), 0, 0) != 0 || processes[0] != unlimited) {
 		return true
 	}
-	return quantity("/sys/fs/cgroup/pids.max\x00", "") >= 0 || quantity("/sys/fs/cgroup/pids/pids.max\x00", "") >= 0
+	most := quantity("/sys/fs/cgroup/pids.max\x00", "")
+	if most == absent { // version 1
+		most = quantity("/sys/fs/cgroup/pids/pids.max\x00", "")
+	}
+	if most == absent { // the root of all is mounted there, or nothing
+		return !inRoot()
+	}
+	return most >= 0
+}
+
+// inRoot reports whether we are in the cgroup that all others are in, which has
+// no limit.
+//
+//go:nosplit
+func inRoot() bool {
+	n := load("/proc/self/cgroup\x00")
+	for p := unsafe.Pointer(&content); n > 0; p, n = unsafe.Add(p, 1), n-1 {
+		for _, key := range [...]string{"0::/", "pids:/"} { // version 2, version 1
+			if begins(p, key) && *(*byte)(unsafe.Add(p, len(key))) > '\n' {
+				return false
+			}
+		}
+	}
+	return n == 0
 }
 
 const unlimited = ^uint64(0)
