@@ -43,17 +43,12 @@ func (m *Machine) ordered(a Asked) {
 // order does what is asked of one service, its replicas included, and returns
 // what is wrong with it.
 func (m *Machine) order(a Asked) string {
-	found := false
-	for i := range m.services {
-		if m.plan.named(i, a.Service) {
-			found = true
-		}
-	}
+	lacks := m.plan.Lacks(a.Service)
 	switch {
 	case a.Service == "":
 		return "no service named"
-	case !found:
-		return fmt.Sprintf("no service %q", a.Service)
+	case lacks != "":
+		return lacks
 	case m.reason != "":
 		return "the container is stopping"
 	case len(m.waits) >= maxWaits:

@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"exeunt/hooks"
@@ -12,6 +14,7 @@ import (
 // afterwards, and a Machine may be made from it more than once.
 type Plan struct {
 	Services []Service // in the order of the file; no cycle of dependencies
+	Disabled []string  // services of the file that are left out
 	// Managed tells that the services come from a file: readiness is told to
 	// whoever started us, and the control socket is opened.
 	Managed bool
@@ -247,6 +250,19 @@ func (p *Plan) piped() bool {
 // service of the file that it belongs to.
 func (p *Plan) named(i int, name string) bool {
 	return p.Services[i].Name == name || p.Services[i].Of == name
+}
+
+// Lacks says that no service has that name, or why; empty is that one has.
+func (p *Plan) Lacks(name string) string {
+	for i := range p.Services {
+		if p.named(i, name) {
+			return ""
+		}
+	}
+	if slices.Contains(p.Disabled, name) {
+		return fmt.Sprintf("%q is disabled in the file (enabled: false, or no replicas)", name)
+	}
+	return fmt.Sprintf("no service %q", name)
 }
 
 // dependsOn reports whether service i depends on service j.

@@ -315,6 +315,11 @@ func (f *flags) invocation(l line, env []string, host Host, r *reader, doc *file
 	if len(services) == 0 {
 		return nil, fmt.Errorf("%s: nothing to run: no service is enabled, and no command given", r.name)
 	}
+	for _, s := range cast.services {
+		if !s.runs() {
+			plan.Disabled = append(plan.Disabled, s.name)
+		}
+	}
 	for i := range plan.Services {
 		one := &plan.Services[i].Command
 		one.Terminal = one.Descriptors && terminal

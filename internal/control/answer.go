@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -86,8 +85,8 @@ func (s *Server) orderService(c *conn) {
 		s.refuse(c, 404, fmt.Sprintf("there is no %q", c.head.path))
 		return
 	}
-	if !slices.ContainsFunc(s.Plan.Services, func(p supervisor.Service) bool { return p.Name == name || p.Of == name }) {
-		s.refuse(c, 404, fmt.Sprintf("no service %q", name))
+	if lacks := s.Plan.Lacks(name); lacks != "" {
+		s.refuse(c, 404, lacks)
 		return
 	}
 	if asked.Order == supervisor.AskSignal {
