@@ -463,7 +463,7 @@ func TestEveryInterleaving(t *testing.T) {
 			t.Parallel()
 			plan := c.plan
 			plan.StopOn, plan.OnStopExit = signals.SetOf(signals.TERM, signals.INT), -1
-			states, failed, err := search(&plan, c.s, 300_000)
+			states, failed, err := search(&plan, c.s, 500_000)
 			if err != nil {
 				t.Fatalf("%v\nafter %d states, by way of\n  %s\nwith%v", err, states, failed.path(), failed.w)
 			}

@@ -170,7 +170,7 @@ func (m *Machine) ended(i int, status reaper.Status, oom bool) {
 	if m.phase >= PreStop {
 		if m.phase == Stop && p.KillMode != Main {
 			m.groups = append(m.groups, s.group)
-			m.look()
+			m.lookWithin(gather + time.Duration(len(m.alive))*surveyEach) // many end together
 		}
 		return
 	}

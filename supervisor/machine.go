@@ -198,6 +198,7 @@ func (m *Machine) Step(now time.Time, ev Event) []Action {
 	m.due()
 	for m.phase != Done && !m.asked && m.startAt.IsZero() && m.advance() {
 	}
+	m.dueLook() // once all are told
 	m.answerWaits()
 	m.announce()
 	return m.out
@@ -361,10 +362,7 @@ func (m *Machine) due() {
 		m.lateAt = time.Time{}
 		m.look()
 	}
-	if m.passed(m.surveyAt) {
-		m.surveyAt = time.Time{}
-		m.look()
-	}
+	m.dueLook()
 	if !m.passed(m.end) {
 		return
 	}

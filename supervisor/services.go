@@ -114,7 +114,7 @@ func (m *Machine) tell(i int) {
 		return
 	}
 	m.say(i)
-	m.look() // a stopped process must be continued to hear it
+	m.lookWithin(0) // a stopped process must be continued to hear it
 }
 
 func (m *Machine) say(i int) {

@@ -13,6 +13,7 @@ const (
 	noticeEvery    = 10 * time.Second
 	surveyEvery    = 20 * time.Millisecond
 	surveyEach     = 200 * time.Microsecond // more for each process alive: a look at a thousand costs some 20 ms
+	gather         = time.Millisecond       // deaths that come together are followed by one look
 	stragglerTime  = 5 * time.Second
 	kernelSent     = 0x80 // SI_KERNEL, sigaction(2)
 	maxStrayReport = 1000

@@ -66,6 +66,13 @@ func (m *Machine) lookWithin(d time.Duration) {
 	m.surveyAt = earliest(m.surveyAt, m.now.Add(d))
 }
 
+func (m *Machine) dueLook() {
+	if m.passed(m.surveyAt) {
+		m.surveyAt = time.Time{}
+		m.look()
+	}
+}
+
 // surveyPause is until the next look where one follows the other.
 func (m *Machine) surveyPause() time.Duration {
 	return max(surveyEvery, time.Duration(len(m.alive))*surveyEach)
