@@ -41,6 +41,7 @@ type stage struct {
 	log   []string
 	began time.Time
 	armed time.Time
+	looks int // at who is alive
 }
 
 // channels are Inputs that synctest understands.
@@ -204,6 +205,7 @@ func (s *stage) OOM() bool {
 func (s *stage) Sender(r signals.Received) string { return fmt.Sprint("pid ", r.PID) }
 
 func (s *stage) Strays() (list []reaper.Stray, err error) {
+	s.looks++
 	for pid := range s.alive {
 		list = append(list, reaper.Stray{PID: pid, Group: pid, Start: uint64(pid), Name: "actor"})
 	}
@@ -425,6 +427,23 @@ func TestSignalDuringACrowdOfStartsIsHeardBeforeTheNext(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A look costs what there are processes: one for each of them would be a square.
+func TestCrowdIsStoppedWithAFewLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := newStage(t, map[ID]actor{}), onePlan(10*time.Second)
+		p.Services = nil
+		for i := range 100 {
+			service := app(fmt.Sprint("service", i))
+			p.Services = append(p.Services, service)
+			s.actors[ID(service.Name)] = actor{}
+		}
+		s.play(p, map[time.Duration]signals.Signal{time.Second: signals.TERM})
+		if s.looks > 5 {
+			t.Errorf("%d looks at who is alive for the end of 100 services", s.looks)
+		}
+	})
 }
 
 func TestMoreDeathsThanTheLimitAreAllTaken(t *testing.T) {
