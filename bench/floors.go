@@ -41,7 +41,7 @@ var floors = []floor{
 	{metric: "services-20-gone", subject: several, limit: 10},
 	{metric: "services-20-handled", subject: several, limit: 20, least: true},
 	{metric: "services-200-handled", subject: several, limit: 200, least: true},
-	{metric: "pss-services", subject: several, limit: 4096},
+	{metric: "pss-services-50", subject: several, limit: 4096},
 	{metric: "lines-prefixed", subject: several, limit: 1.5, least: true},
 	{metric: "lines-lost", subject: several, limit: 0},
 }

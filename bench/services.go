@@ -16,7 +16,6 @@ import (
 )
 
 const (
-	crowd      = 50 // services of whose supervisor the memory is read
 	linesMade  = 1_000_000
 	writers    = 4
 	longEnough = 2 * time.Minute
@@ -65,7 +64,7 @@ func servicesOfSupervisord(program, dir string, t tree) ([]string, error) {
 	}
 	text := "[supervisord]\nnodaemon=true\nsilent=true\nuser=root\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile=" + filepath.Join(dir, "pid") + "\n"
 	for n := range t.services {
-		text += fmt.Sprintf("[program:s%d]\ncommand=%s\nautorestart=true\nstdout_logfile=/dev/fd/1\nstdout_logfile_maxbytes=0\n", n, t.command())
+		text += fmt.Sprintf("[program:s%d]\ncommand=%s\nautorestart=true\nstdout_logfile=/dev/fd/1\nstdout_logfile_maxbytes=0\nstderr_logfile=NONE\n", n, t.command())
 	}
 	path := filepath.Join(dir, "supervisord.conf")
 	return []string{program, "-c", path}, os.WriteFile(path, []byte(text), 0o644)
@@ -226,48 +225,59 @@ func last(records []record) (at instant) {
 }
 
 var serviceMemory = measure{
-	name: "services-memory", about: "the memory of everybody in the container but the services, of which there are 50",
+	name: "services-memory", about: "the memory of everybody in the container but the services, of which there are 50, and 200",
 	rounds: 5, quick: 1, several: true,
-	metrics: []metric{
-		{key: "pss-services", title: "PSS of the supervisor, 50 services", unit: "KiB"},
-		{key: "dirty-services", title: "private dirty of the supervisor, 50 services", unit: "KiB"},
-		{key: "processes-services", title: "processes of the supervisor, 50 services"},
-	},
+	metrics: slices.Concat(serviceMemoryMetrics(50), serviceMemoryMetrics(200)),
 	round: inTurn(func(_ int, s subject, t *tally) error {
-		sp, leave, err := raise(s, tree{services: crowd, role: []string{"service"}})
-		if err != nil {
-			return err
-		}
-		defer leave()
-		if _, err := sp.readN(1 + crowd); err != nil {
-			return err
-		}
-		sleepUntil(now().add(settle))
-		members, err := sp.members()
-		if err != nil {
-			return err
-		}
-		var pss, dirty, processes float64
-		for _, m := range members {
-			if m.service {
-				continue
-			}
-			path := filepath.Join("/proc", strconv.Itoa(m.pid), "smaps_rollup")
-			p, err := procField(path, "Pss")
-			if err != nil {
-				return err
-			}
-			d, err := procField(path, "Private_Dirty")
-			if err != nil {
-				return err
-			}
-			pss, dirty, processes = pss+p, dirty+d, processes+1
-		}
-		t.take(s, "pss-services", pss)
-		t.take(s, "dirty-services", dirty)
-		t.take(s, "processes-services", processes)
-		return nil
+		return errors.Join(weigh(s, t, 50), weigh(s, t, 200))
 	}),
+}
+
+func serviceMemoryMetrics(n int) []metric {
+	key, many := "-services-"+strconv.Itoa(n), strconv.Itoa(n)+" services"
+	return []metric{
+		{key: "pss" + key, title: "PSS of the supervisor, " + many, unit: "KiB"},
+		{key: "dirty" + key, title: "private dirty of the supervisor, " + many, unit: "KiB"},
+		{key: "processes" + key, title: "processes of the supervisor, " + many},
+	}
+}
+
+// weigh takes the memory of a supervisor of so many services.
+func weigh(s subject, t *tally, n int) error {
+	sp, leave, err := raise(s, tree{services: n, role: []string{"service"}})
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if _, err := sp.readN(1 + n); err != nil {
+		return err
+	}
+	sleepUntil(now().add(settle))
+	members, err := sp.members()
+	if err != nil {
+		return err
+	}
+	var pss, dirty, processes float64
+	for _, m := range members {
+		if m.service {
+			continue
+		}
+		path := filepath.Join("/proc", strconv.Itoa(m.pid), "smaps_rollup")
+		p, err := procField(path, "Pss")
+		if err != nil {
+			return err
+		}
+		d, err := procField(path, "Private_Dirty")
+		if err != nil {
+			return err
+		}
+		pss, dirty, processes = pss+p, dirty+d, processes+1
+	}
+	key := "-services-" + strconv.Itoa(n)
+	t.take(s, "pss"+key, pss)
+	t.take(s, "dirty"+key, dirty)
+	t.take(s, "processes"+key, processes)
+	return nil
 }
 
 var writings = measure{
