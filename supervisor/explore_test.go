@@ -439,6 +439,13 @@ func app(name string, after ...string) Service {
 //	services and hooks are not killed in the kill phase  S 1   P 10
 //	a failed start does not stop what runs               S 3   P 1
 //	a clipped phase leaves its hooks their time          S 1   P 5
+//	dependents stop in any order                         S 7   P 5
+//	healthy is no more than started                      S 5   P 1
+//	unhealthy services are left alone                    S 2   P 1
+//	a service starts beside what its last life has left  S 4   P 2
+//	orders are not answered when the stop begins         S 4   P 4
+//	runs of a timetable replace one another              S 4   P 3
+//	the next start is a deadline in the stop             S 0   P 1
 //
 // These change what a run looks like, and nothing that must hold of every run:
 //
@@ -450,7 +457,35 @@ func app(name string, after ...string) Service {
 //	nobody looks when the last child has gone            S 11
 //	hooks for a service that has gone are not skipped    S 1
 //	the shell rule holds for every program               S 5
+//	the delay of restarts does not double                S 6
+//	the delay of restarts has no limit                   S 16
+//	a row of restarts never ends                         S 1
+//	restarts have no limit                               S 3
+//	on-failure starts again what succeeded               S 1
+//	every service is essential                           S 3
+//	a oneshot that fails does not end the start          S 1
+//	completed is no more than ended                      S 1
+//	who needs one that has ended waits for it            S 1
+//	who needs one that an order keeps down starts        S 1
+//	an order starts what lacks another                   S 1
+//	who was stopped by an order starts again             S 5
+//	an order to stop never kills                         S 4
+//	an order to stop makes a failure                     S 1
+//	who is stopped alone runs no pre-stop hooks          S 3
+//	one failed probe makes a service unhealthy           S 2
+//	failures in the start period count                   S 1
+//	no sign of life is no matter                         S 1
+//	a start may take for ever                            S 2
+//	a start that fails in a later life ends the run      S 3
+//	what is left of a life is never killed               S 3
+//	no post-stop hooks between two lives                 S 2
+//	pre-start hooks run in the first life alone          S 1
+//	the notice of another life is heard                  S 1
+//	a spare runs once                                    S 1
+//	ready is announced too early                         S 9
+//	the run goes on when nothing is left to run          S 1
 //
+// That nothing is heard between two starts fails the tests of Drive.
 // A margin of zero fails the tables of the schedule; an interval that tries for
 // ever keeps stories and search from ending.
 
