@@ -187,7 +187,7 @@ func (k *key) world(w *world) {
 	for _, p := range w.performing {
 		k.time(p.By)
 	}
-	k.flag(w.blind, w.fallen, w.ownEnd, w.refused)
+	k.flag(w.blind, w.fallen, w.ownEnd, w.refused, w.early)
 	k.time(w.stopAt, w.asked)
 	k.num(min(w.ints, 4), int(w.asSignal), int(w.standing), len(w.answered))
 	for token := range 8 {
@@ -304,7 +304,7 @@ func TestCloneForgetsNoField(t *testing.T) {
 func TestKeyForgetsNoField(t *testing.T) {
 	without := map[string]string{
 		"Machine.plan": "constant", "Machine.sequences.hooks": "constant", "Machine.services.depth": "constant", "Machine.services.below": "constant",
-		"Machine.now": "set by each Step", "Machine.out": "set by each Step", "Machine.deaf": "set by each Step", "Machine.fresh": "the driver's",
+		"Machine.now": "set by each Step", "Machine.out": "set by each Step", "Machine.heard": "set by each Step", "Machine.fresh": "the driver's",
 		"Machine.began": "for the report", "Machine.from": "for the report", "Machine.report": "for the reader",
 		"Machine.alive": "for the notice; set by each survey that uses it", "Machine.told": "checked below",
 		"Machine.sequences.try.report": "a place in the report", "Machine.sequences.try.tries": "told from others only: see behind", "Machine.leaving.report": "a place in the report",

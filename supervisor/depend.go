@@ -50,7 +50,7 @@ func (m *Machine) needed(i int) (met, held bool, why string) {
 		for j := range m.services {
 			on, name := &m.services[j], m.plan.Services[j].Name
 			switch {
-			case i == j, !m.plan.named(j, d.On), m.plan.Services[j].Spare, on.meets(d.Until):
+			case i == j, !m.plan.named(j, d.On), m.plan.Services[j].Spare, m.report.Services[j].PID != 0 && on.meets(d.Until):
 				continue
 			case on.held:
 				return false, true, fmt.Sprintf("%s needs %s, which was stopped by an order", m.plan.Services[i].Name, name)

@@ -114,7 +114,7 @@ func (d *driver) turn() {
 	}
 	d.step(in.Event)
 	if at, ok := d.m.Deadline(); ok && !time.Now().Before(at) {
-		d.step(Ticked{})
+		d.step(Ticked{Busy: in.Signal.Signal != 0})
 	}
 }
 

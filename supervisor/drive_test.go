@@ -347,6 +347,7 @@ func TestDeathsComeBeforeSignals(t *testing.T) {
 			m := New(onePlan(10 * time.Second))
 			d := driver{m: m, k: s, in: channels{s.dead, received, s.events}}
 			d.step(Booted{})
+			d.turn() // the start
 			<-time.After(time.Second)
 			synctest.Wait() // the death has been told
 			received <- signals.Received{Signal: signals.TERM}
@@ -370,6 +371,7 @@ func TestStormOfDeathsStarvesNeitherSignalsNorDeadlines(t *testing.T) {
 		received := make(chan signals.Received, 1)
 		d := driver{m: New(onePlan(time.Second)), k: s, in: channels{s.dead, received, s.events}}
 		d.step(Booted{})
+		d.turn() // the start
 		received <- signals.Received{Signal: signals.TERM}
 		for turns := 0; d.m.phase < Terminate; turns++ {
 			if turns > 1000 {
@@ -389,8 +391,41 @@ func TestStormOfDeathsStarvesNeitherSignalsNorDeadlines(t *testing.T) {
 	})
 }
 
+func TestStopSignalThatHasComeStartsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, received := newStage(t, map[ID]actor{"main": {}}), make(chan signals.Received, 1)
+		received <- signals.Received{Signal: signals.TERM}
+		if code := Drive(New(onePlan(10*time.Second)), s, channels{s.dead, received, s.events}); code != 143 || s.pids != 9 {
+			t.Errorf("code %d\n%s", code, strings.Join(s.log, "\n"))
+		}
+	})
+}
+
+// TestStopSignalWithADeathStartsNothing has TERM come with the end of what the
+// next service waits for.
+func TestStopSignalWithADeathStartsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, received := newStage(t, map[ID]actor{"migrate": {alone: time.Second}, "web": {}}), make(chan signals.Received, 1)
+		p := onePlan(10 * time.Second)
+		p.Services = []Service{{Name: "migrate", Oneshot: true, Essential: true},
+			{Name: "web", Essential: true, DependsOn: []Dependency{{On: "migrate", Until: Completed}}}}
+		d := driver{m: New(p), k: s, in: channels{s.dead, received, s.events}}
+		d.step(Booted{})
+		d.turn() // the start
+		<-time.After(time.Second)
+		synctest.Wait() // the death has been told
+		received <- signals.Received{Signal: signals.TERM}
+		for !d.done {
+			d.turn()
+		}
+		if d.m.report.Services[1].PID != 0 {
+			t.Errorf("web was started\n%s", strings.Join(s.log, "\n"))
+		}
+	})
+}
+
 // TestSignalDuringACrowdOfStartsIsHeardBeforeTheNext has twenty services, and
-// TERM come during the third start, or during the third of those that start
+// TERM, behind two others, come during the third start, or during the third of those that start
 // again, having ended all at once.
 func TestSignalDuringACrowdOfStartsIsHeardBeforeTheNext(t *testing.T) {
 	for _, c := range []struct {
@@ -413,10 +448,12 @@ func TestSignalDuringACrowdOfStartsIsHeardBeforeTheNext(t *testing.T) {
 					p.Services = append(p.Services, service)
 					s.actors[ID(service.Name)], s.actors[ID(service.Name+"/pre_start/0")] = a, actor{}
 				}
-				received, starts := make(chan signals.Received, 1), 0
+				received, starts := make(chan signals.Received, 3), 0
 				s.spawn = func(ID) {
 					if starts++; starts == c.at {
-						received <- signals.Received{Signal: signals.TERM}
+						for _, sig := range []signals.Signal{signals.HUP, signals.HUP, signals.TERM} {
+							received <- signals.Received{Signal: sig}
+						}
 					}
 				}
 				defer s.curtain()

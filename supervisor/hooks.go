@@ -91,7 +91,7 @@ func (m *Machine) advanceHooks() bool {
 			m.sequences = append(m.sequences[:i:i], m.sequences[i+1:]...)
 		case m.passed(m.end):
 			continue // it would be cut at once
-		case q.hooks[q.next].Command == nil || m.mayStart():
+		case q.hooks[q.next].Command == nil || m.startOrWait():
 			m.startHook(q)
 		}
 		return true
@@ -373,7 +373,7 @@ func (m *Machine) dueHooks() {
 			m.endHook(q, errors.New("timed out"))
 		case m.passed(t.wakeAt) && q.hooks[q.next].Command == nil && !q.hooks[q.next].Remote():
 			m.endHook(q, nil)
-		case m.passed(t.wakeAt) && !m.asked && !m.passed(m.end) && (q.hooks[q.next].Remote() || m.mayStart()):
+		case m.passed(t.wakeAt) && !m.asked && !m.passed(m.end) && (q.hooks[q.next].Remote() || m.startOrWait()):
 			m.try(q)
 		}
 	}

@@ -23,11 +23,11 @@ func (w *world) observe(before Phase, ev Event) {
 			w.ints++
 		}
 		if w.asked.IsZero() {
-			w.asked, w.asSignal = w.now, r.Signal
+			w.asked, w.asSignal, w.early = w.now, r.Signal, w.beforeAny(before)
 		}
 	}
 	if a, ok := ev.(Asked); ok && (a.Order == AskHalt || a.Order == AskPreStop) && w.asked.IsZero() {
-		w.asked, w.asSignal = w.now, signals.TERM
+		w.asked, w.asSignal, w.early = w.now, signals.TERM, w.beforeAny(before)
 	}
 	if w.stopAt.IsZero() && w.m.reason != "" {
 		w.stopAt, w.ownEnd = w.now, w.asked.IsZero()
@@ -35,6 +35,11 @@ func (w *world) observe(before Phase, ev Event) {
 	if w.termAt.IsZero() && w.m.phase >= Terminate {
 		w.termAt = w.now
 	}
+}
+
+// beforeAny reports whether no service exists in the start.
+func (w *world) beforeAny(phase Phase) bool {
+	return phase == Start && !slices.ContainsFunc(w.procs, func(p process) bool { return p.service >= 0 && !p.gone })
 }
 
 // checkSpawn: once the stop began nothing starts but hooks, in their own phase.
@@ -455,7 +460,7 @@ func (w *world) checkCode(code int) {
 		if code != exitFailure && code != 126 && code != 127 {
 			w.breach("exit code %d of a start that failed", code)
 		}
-	case i < 0 && !w.asked.IsZero() && p.Services[0].Timetable == nil:
+	case w.early && p.Services[0].Timetable == nil:
 		if want := 128 + int(w.asSignal); code != want {
 			w.breach("exit code %d, want %d of a stop before the app existed", code, want)
 		}
@@ -464,6 +469,10 @@ func (w *world) checkCode(code int) {
 			w.breach("exit code %d of a service that could not be started again", code)
 		}
 	case i < 0 && p.Services[0].Timetable != nil: // its time had not come
+	case i < 0 && !w.asked.IsZero():
+		if code != 0 {
+			w.breach("exit code %d of a stop after an order that nothing be started", code)
+		}
 	case i < 0:
 		w.breach("the end, and nothing was started")
 	default:

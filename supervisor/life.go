@@ -131,7 +131,7 @@ func (m *Machine) advanceServices() bool {
 		case !s.started:
 			s.started = true
 			m.begin("pre_start", i)
-		case m.mayStart():
+		case m.startOrWait():
 			s.state = Spawning
 			m.ask(Spawn{ID(m.plan.Services[i].Name)})
 		}
@@ -170,7 +170,11 @@ func (m *Machine) ended(i int, status reaper.Status, oom bool) {
 	if m.phase >= PreStop {
 		if m.phase == Stop && p.KillMode != Main {
 			m.groups = append(m.groups, s.group)
-			m.lookWithin(gather + time.Duration(len(m.alive))*surveyEach) // many end together
+			if m.plan.LeaveStrays {
+				m.look() // the next phase has none
+			} else {
+				m.lookWithin(gather + time.Duration(len(m.alive))*surveyEach) // many end together
+			}
 		}
 		return
 	}

@@ -28,8 +28,8 @@ type Machine struct {
 	stage     int              // how far the phase has come with its lists of hooks
 
 	asked      bool      // a Spawn or Survey is unanswered
-	deaf       bool      // this Step does not know what else has come
-	startAt    time.Time // something is to be started, once that is known
+	heard      bool      // what had come before this Step: something may be started
+	startAt    time.Time // something is to be started, once that is so
 	schedule   Schedule
 	reason     Reason // empty: nothing ends yet
 	requested  bool   // by a stop signal
@@ -47,7 +47,7 @@ type Machine struct {
 	surveyAt   time.Time     // look again; zero is never
 	lateAt     time.Time     // nobody is left to his parent any longer
 	noticeAt   time.Time     // say who is waited for
-	groups     []int         // groups whose leader has just been reaped
+	groups     []int         // of those whose leader has been reaped since the last survey
 	toldGroups []int         // groups told as a whole since the last survey
 	told       map[stray]int // strays that were told, to their report
 	alive      []reaper.Stray
@@ -158,7 +158,7 @@ func (m *Machine) index(name string) int {
 // Step takes one event that happened at now and returns what to do about it.
 // It starts no goroutine, takes no lock, reads no clock, makes no system call.
 func (m *Machine) Step(now time.Time, ev Event) []Action {
-	m.now, m.out, m.deaf, m.startAt = now, nil, deaf(ev), time.Time{}
+	m.now, m.out, m.heard, m.startAt = now, nil, ev == Event(Ticked{}), time.Time{}
 	if m.phase == Done {
 		return nil
 	}
@@ -255,23 +255,14 @@ func (m *Machine) ask(a Action) {
 	m.do(a)
 }
 
-// deaf reports whether ev is fed before what has come meanwhile, or beside it.
-func deaf(ev Event) bool {
-	switch ev.(type) {
-	case Spawned, NotSpawned, Surveyed, Reaped:
-		return true
-	}
-	return false
-}
-
-// mayStart reports whether this Step may ask for a start. Else Ticked, which is
+// startOrWait reports whether this Step may ask for a start. Else Ticked, which is
 // due at once, is to: what has come is heard before, or a stop signal would wait
 // for the last start of a crowd.
-func (m *Machine) mayStart() bool {
-	if m.deaf {
+func (m *Machine) startOrWait() bool {
+	if !m.heard {
 		m.startAt = m.now
 	}
-	return !m.deaf
+	return m.heard
 }
 
 // passed reports whether t has come.
@@ -286,7 +277,10 @@ func (m *Machine) enter(p Phase) {
 		m.do(Cancel{flushID})
 	}
 	m.closePhase()
-	m.phase, m.stage, m.began, m.end, m.surveyAt, m.lateAt = p, 0, m.now, time.Time{}, time.Time{}, time.Time{}
+	m.phase, m.stage, m.began, m.end, m.lateAt = p, 0, m.now, time.Time{}, time.Time{}
+	if p >= Terminate {
+		m.surveyAt = time.Time{} // before, somebody's end may be told by a look alone
+	}
 	switch p {
 	case Run:
 		m.noticeAt = time.Time{}

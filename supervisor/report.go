@@ -283,7 +283,7 @@ func (r *Report) Summary() string {
 	if d := r.took(PreStop); d >= time.Millisecond {
 		add("pre-stop %s", seconds(d))
 	}
-	services := r.ended()
+	services := r.ran()
 	for _, s := range services[:min(len(services), mostSummed)] {
 		add("%s %s (%s)", s.Name, seconds(s.took(r.Ended)), s.outcome())
 	}
@@ -303,9 +303,10 @@ func (r *Report) Summary() string {
 	return b.String()
 }
 
-// ended is the services that ran when the stop began. Of more than the summary
+// ran is the services that ran when the stop began: whose end was before is none of
+// its story. Of more than the summary
 // names, those come first that somebody will ask about.
-func (r *Report) ended() (list []*ServiceReport) {
+func (r *Report) ran() (list []*ServiceReport) {
 	for i := range r.Services {
 		if s := &r.Services[i]; s.PID != 0 && (s.Ended.IsZero() || !s.Ended.Before(r.Began)) {
 			list = append(list, s)
@@ -313,7 +314,7 @@ func (r *Report) ended() (list []*ServiceReport) {
 	}
 	if len(list) > mostSummed {
 		slices.SortStableFunc(list, func(a, b *ServiceReport) int {
-			return cmp.Or(b.severity()-a.severity(), cmp.Compare(b.took(r.Ended), a.took(r.Ended)))
+			return cmp.Or(b.severity()-a.severity(), cmp.Compare(b.obeyed(r.Ended), a.obeyed(r.Ended)))
 		})
 	}
 	return list
@@ -339,6 +340,14 @@ func (s *ServiceReport) took(until time.Time) time.Duration {
 		until = s.Ended
 	}
 	return until.Sub(from)
+}
+
+// obeyed is from the service's stop signal, if it got one, to its end.
+func (s *ServiceReport) obeyed(until time.Time) time.Duration {
+	if s.Told.IsZero() {
+		return 0
+	}
+	return s.took(until)
 }
 
 // severity is 2 for one that was not let go, 1 for one that failed. The signal

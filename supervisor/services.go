@@ -114,7 +114,12 @@ func (m *Machine) tell(i int) {
 		return
 	}
 	m.say(i)
-	m.lookWithin(0) // a stopped process must be continued to hear it
+	switch p.KillMode { // a stopped process must be continued to hear it
+	case Group:
+		m.look() // who joins the group from now on has not been told
+	default:
+		m.lookWithin(0)
+	}
 }
 
 func (m *Machine) say(i int) {

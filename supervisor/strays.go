@@ -61,11 +61,13 @@ func (m *Machine) surveyed(ev Surveyed) {
 	}
 }
 
-// lookWithin looks who is alive once more, no later than that.
+// lookWithin looks who is alive once more, no later than that; with 0 at the end
+// of this Step. From Terminate on a new phase does it in its own time.
 func (m *Machine) lookWithin(d time.Duration) {
 	m.surveyAt = earliest(m.surveyAt, m.now.Add(d))
 }
 
+// dueLook looks if it is time.
 func (m *Machine) dueLook() {
 	if m.passed(m.surveyAt) {
 		m.surveyAt = time.Time{}

@@ -114,8 +114,9 @@ type (
 		Signal  signals.Signal // of AskSignal
 		By      string         // who asks, in words
 	}
-	// Ticked says that the time of Deadline has come.
-	Ticked struct{}
+	// Ticked says that the time of Deadline has come. Busy says that a signal came
+	// with it, so that there may be more: nothing is to be started yet.
+	Ticked struct{ Busy bool }
 )
 
 func (Booted) event()     {}

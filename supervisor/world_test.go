@@ -66,6 +66,7 @@ type world struct {
 	stopAt   time.Time // the stop began; zero is not yet
 	asked    time.Time // the first stop signal; zero is none
 	asSignal signals.Signal
+	early    bool      // it came when no service existed, in the start
 	ownEnd   bool      // the stop began without a stop signal
 	ints     int       // INT received
 	termAt   time.Time // Terminate began
