@@ -51,7 +51,7 @@ func run(inv *config.Invocation) (code int) {
 	for _, warning := range inv.Warnings {
 		log.Note(supervisor.Entry{At: time.Now(), Level: supervisor.Warn, Message: warning})
 	}
-	inv.Plan.Seed = uint64(time.Now().UnixNano())
+	inv.Plan.Seed, inv.Plan.Adopted = uint64(time.Now().UnixNano()), lean.Main != 0
 	machine := supervisor.New(inv.Plan)
 	inbox := supervisor.NewInbox()
 	kernel := &supervisor.System{
@@ -126,7 +126,8 @@ func serve(kernel *supervisor.System, plan *supervisor.Plan, log *output.Log, se
 	return ears.Close
 }
 
-// giveBack is for the end of the start.
+// giveBack is for the end of the start. It keeps the loop for the 1 to 3 ms that
+// it takes, as a crowd of deaths would.
 var giveBack = sync.OnceFunc(platform.GiveBack)
 
 // abnormal tells an end that somebody will ask about: a crash, a failed start,

@@ -145,6 +145,9 @@ func buildExeunt(dir, entry string) (path, version string, err error) {
 	if entry != "" && (runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64") {
 		flags += " -E " + entry
 	}
+	if runtime.GOARCH == "amd64" {
+		flags += " -funcalign=16" // as in .ci/run
+	}
 	if err := command("..", "go", "build", "-trimpath", "-ldflags", flags, "-o", path, "."); err != nil {
 		return "", "", err
 	}

@@ -158,7 +158,7 @@ func (m *Machine) index(name string) int {
 // Step takes one event that happened at now and returns what to do about it.
 // It starts no goroutine, takes no lock, reads no clock, makes no system call.
 func (m *Machine) Step(now time.Time, ev Event) []Action {
-	m.now, m.out, m.heard, m.startAt = now, nil, ev == Event(Ticked{}), time.Time{}
+	m.now, m.out, m.heard, m.startAt = now, nil, m.hasHeard(ev), time.Time{}
 	if m.phase == Done {
 		return nil
 	}
@@ -253,6 +253,12 @@ func (m *Machine) do(a Action) { m.out = append(m.out, a) }
 func (m *Machine) ask(a Action) {
 	m.asked = true
 	m.do(a)
+}
+
+// hasHeard reports whether all that had come has been heard before ev. Where the
+// service runs already it is not to be kept waiting for its Spawn.
+func (m *Machine) hasHeard(ev Event) bool {
+	return ev == Event(Ticked{}) || m.plan.Adopted && ev == Event(Booted{})
 }
 
 // startOrWait reports whether this Step may ask for a start. Else Ticked, which is

@@ -15,6 +15,7 @@ import (
 type Plan struct {
 	Services []Service // in the order of the file; no cycle of dependencies
 	Disabled []string  // services of the file that are left out
+	Adopted  bool      // the only service runs already, or ran: its Spawn starts nothing
 	// Managed tells that the services come from a file: readiness is told to
 	// whoever started us, and the control socket is opened.
 	Managed bool

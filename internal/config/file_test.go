@@ -319,6 +319,7 @@ func TestCommandIsTheServiceMainBesideTheFiles(t *testing.T) {
 		{beside + "  main: {command: m}\n", "", "helper[h] streams 1 1; main[m] terminal, descriptors, streams 0 0"},
 		{beside + "  main: {command: m, enabled: false}\n", "-- a", "main[a] terminal, descriptors, streams 0 0; helper[h] streams 1 1"},
 		{"services: {helper: {command: h, stdout: /x, replicas: 2}}", "", "helper-1[h] streams 3 1; helper-2[h] streams 3 1"},
+		{beside + "  web: {command: w, enabled: no}\n", "", "helper[h] terminal, descriptors, streams 0 0"},
 		{"grace_period: 5s\n", "-- a", "main[a] terminal, descriptors, streams 0 0"},
 	} {
 		inv, err := Parse(append([]string{"run"}, strings.Fields(c.args)...), []string{"EXEUNT_CONFIG=" + c.text}, host)

@@ -41,7 +41,7 @@ type flags struct {
 	Quiet    bool       `group:"Log and report:" help:"Warnings and errors only."`
 	Report   *path      `group:"Log and report:" placeholder:"FILE" help:"Write what happened there, as JSON."`
 
-	Control *control `group:"Asking a running container:" placeholder:"PATH|auto|off" help:"The control socket (default: auto with several services, else off). auto is exeunt-ID.sock in /run, /dev/shm or /tmp, where the other verbs find it."`
+	Control *control `group:"Asking a running container:" placeholder:"PATH|auto|off" help:"The control socket (default: auto with the services of a file, else off). auto is exeunt-ID.sock in /run, /dev/shm or /tmp, where the other verbs find it."`
 	HTTP    *address `group:"Asking a running container:" name:"http" placeholder:"HOST:PORT" help:"Serve /livez, /readyz and /metrics there, or at unix:PATH."`
 	JSON    bool     `group:"Asking a running container:" name:"json" help:"With status: as JSON."`
 	Watch   bool     `group:"Asking a running container:" help:"With status: go on showing it."`

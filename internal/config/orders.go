@@ -88,8 +88,8 @@ func (l line) asking(f *flags, r *reader, host Host) (*Invocation, error) {
 }
 
 // socket takes from the file where the control socket is, if neither the command
-// line nor the environment says so. What else is wrong with the file is no matter
-// here: it may have been changed since the run began.
+// line nor the environment says so. What else it says wrongly is no matter here: it
+// may have been changed since the run began.
 func (f *flags) socket(r *reader, host Host) error {
 	if f.Control != nil {
 		return nil

@@ -49,8 +49,8 @@ func (f *flags) assemble(r *reader, doc *file, program, env []string) (*cast, er
 	case len(program) > 0:
 		c.lead = &service{name: main}
 		c.services = append([]*service{c.lead}, c.services...)
-	case len(c.services) == 1:
-		c.lead = c.services[0]
+	default:
+		c.lead = c.only()
 	}
 	if len(program) > 0 {
 		if i > 0 { // COMMAND comes first, as other inits know no other
@@ -62,6 +62,20 @@ func (f *flags) assemble(r *reader, doc *file, program, env []string) (*cast, er
 		}
 	}
 	return c, f.override(c.lead)
+}
+
+// only is the service that runs, if no other does.
+func (c *cast) only() (one *service) {
+	for _, s := range c.services {
+		switch {
+		case !s.runs():
+		case one != nil:
+			return nil
+		default:
+			one = s
+		}
+	}
+	return one
 }
 
 // override gives the lead what flags say of the program.

@@ -246,7 +246,7 @@ func (c *Call) dial() (net.Conn, error) {
 			return nil, err
 		}
 	}
-	return nil, errors.New("nobody to ask here: no control socket in /run, /dev/shm or /tmp (exeunt opens one for several services, or with --control auto)")
+	return nil, errors.New("nobody to ask here: no control socket in /run, /dev/shm or /tmp (exeunt opens one for the services of a file, or with --control auto; of another place the verbs are to be told: --control PATH, or -c FILE)")
 }
 
 // connect connects to a socket, and waits a while where many others do.

@@ -62,8 +62,8 @@ func limited() bool {
 	return most >= 0
 }
 
-// inRoot reports whether we are in the cgroup that all others are in, which has
-// no limit.
+// inRoot reports whether we seem to be in the cgroup that all others are in, which
+// has no limit. In a cgroup namespace every cgroup seems so.
 //
 //go:nosplit
 func inRoot() bool {

@@ -36,10 +36,9 @@ func (v *verdict) read(path string) {
 	if v.reported = err; err != nil {
 		return
 	}
-	for i, s := range v.report.Services { // in the order of the plan
+	for _, s := range v.report.Services {
 		if s.Killed {
-			program := filepath.Base(v.plan.Services[i].Command.Args[0])
-			v.killed = append(v.killed, fmt.Sprintf("%s (%s, pid %d)", s.Name, program, s.PID))
+			v.killed = append(v.killed, fmt.Sprintf("%s (%spid %d)", s.Name, v.program(s.Name), s.PID))
 		}
 	}
 	for _, s := range v.report.Strays {
@@ -55,6 +54,17 @@ func (v *verdict) read(path string) {
 			v.killed = append(v.killed, fmt.Sprintf("hook %s", h.Name))
 		}
 	}
+}
+
+// program is what the service runs, for a list; empty if the plan does not have
+// it, the file having been edited meanwhile.
+func (v *verdict) program(service string) string {
+	for i := range v.plan.Services {
+		if p := &v.plan.Services[i]; p.Name == service {
+			return filepath.Base(p.Command.Args[0]) + ", "
+		}
+	}
+	return ""
 }
 
 // early reports whether the app ended before it was asked to.
