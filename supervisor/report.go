@@ -314,7 +314,7 @@ func (r *Report) ran() (list []*ServiceReport) {
 	}
 	if len(list) > mostSummed {
 		slices.SortStableFunc(list, func(a, b *ServiceReport) int {
-			return cmp.Or(b.severity()-a.severity(), cmp.Compare(b.obeyed(r.Ended), a.obeyed(r.Ended)))
+			return cmp.Or(b.severity()-a.severity(), cmp.Compare(b.took(r.Ended), a.took(r.Ended)))
 		})
 	}
 	return list
@@ -340,14 +340,6 @@ func (s *ServiceReport) took(until time.Time) time.Duration {
 		until = s.Ended
 	}
 	return until.Sub(from)
-}
-
-// obeyed is from the service's stop signal, if it got one, to its end.
-func (s *ServiceReport) obeyed(until time.Time) time.Duration {
-	if s.Told.IsZero() {
-		return 0
-	}
-	return s.took(until)
 }
 
 // severity is 2 for one that was not let go, 1 for one that failed. The signal
