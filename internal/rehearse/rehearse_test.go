@@ -51,17 +51,13 @@ func drive() int {
 	grace, _ := time.ParseDuration(os.Args[2])
 	return Run(Options{
 		Args: append([]string{"--flag", "--"}, os.Args[3:]...), Env: without(os.Environ(), "REHEARSE_DRIVER"),
-		Plan:  &supervisor.Plan{Budget: supervisor.Budget{Grace: grace}, Services: services("first", os.Args[3])},
+		Plan:  &supervisor.Plan{Budget: supervisor.Budget{Grace: grace}, Services: []supervisor.Service{service("first", "other"), service("main", os.Args[3])}},
 		After: after, Signals: received, Log: os.Stderr,
 	})
 }
 
-// services are those of a plan that run these programs.
-func services(programs ...string) (list []supervisor.Service) {
-	for _, program := range programs {
-		list = append(list, supervisor.Service{Command: reaper.Command{Args: []string{"/bin/" + program}}})
-	}
-	return list
+func service(name, program string) supervisor.Service {
+	return supervisor.Service{Name: name, Command: reaper.Command{Args: []string{"/bin/" + program}}}
 }
 
 // play is an init for the tests: it says what it sees, and does as told.
