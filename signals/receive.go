@@ -2,6 +2,7 @@ package signals
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"sync/atomic"
 	"syscall"
@@ -74,6 +75,9 @@ type inbox struct {
 	buffer  [64]entry.Record
 	poll    unix.PollFd
 	timeout unix.Timespec
+	event   unix.EpollEvent
+
+	epoll int // 0: none yet
 }
 
 // arrived does not move, unlike what is on a stack.
@@ -110,14 +114,18 @@ func (in *inbox) fill(until time.Time) {
 	}
 	switch storming := in.burst >= stormSize && time.Since(in.last) < 2*stormNap; {
 	case in.dead:
-		if in.wait(past, syscall.RawSyscall6) {
+		if in.wait(past) {
 			in.read(syscall.RawSyscall6)
 		}
-	case storming && in.wait(in.soon(2*stormNap, until), syscall.RawSyscall6):
+	case storming && in.wait(in.soon(2*stormNap, until)):
 		in.read(syscall.RawSyscall6)
 	case until.IsZero():
 		in.read(blocking)
-	case in.wait(until, blocking):
+	case time.Until(until) <= 0:
+		if in.wait(until) {
+			in.read(syscall.RawSyscall6)
+		}
+	case in.sleep(until):
 		in.read(syscall.RawSyscall6)
 	}
 	if in.dead && !reminded && len(in.records) == 0 && in.storms() {
@@ -128,16 +136,48 @@ func (in *inbox) fill(until time.Time) {
 // A caller makes a system call.
 type caller func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, errno syscall.Errno)
 
-// wait returns when the pipe can be read, with true, or at until.
-func (in *inbox) wait(until time.Time, call caller) bool {
+// wait returns when the pipe can be read, with true, or at until, which is soon.
+func (in *inbox) wait(until time.Time) bool {
 	for {
 		left := max(time.Until(until), 0)
 		in.poll, in.timeout = unix.PollFd{Fd: entry.Pipe[0], Events: unix.POLLIN}, unix.NsecToTimespec(int64(left))
-		n, _, errno := call(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&in.poll)), 1, uintptr(unsafe.Pointer(&in.timeout)), 0, 0, 0)
+		n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&in.poll)), 1, uintptr(unsafe.Pointer(&in.timeout)), 0, 0, 0)
 		if errno == 0 && (n > 0 || left == 0) {
 			return n > 0
 		}
 	}
+}
+
+// sleep is wait for long. A poll would not do: when a frozen container (docker
+// pause, freezer of cgroups(7)) goes on, the kernel restarts it with the time that
+// was left before. epoll_wait(2) is never restarted (signal(7)).
+func (in *inbox) sleep(until time.Time) bool {
+	if in.epoll == 0 && !in.open() {
+		return in.wait(until)
+	}
+	for {
+		left := max(time.Until(until), 0)
+		timeout := min((left+time.Millisecond-1)/time.Millisecond, math.MaxInt32)
+		n, _, errno := blocking(unix.SYS_EPOLL_PWAIT, uintptr(in.epoll), uintptr(unsafe.Pointer(&in.event)), 1, uintptr(timeout), 0, 0)
+		if errno == 0 && (n > 0 || left == 0) {
+			return n > 0
+		}
+	}
+}
+
+// open has the pipe watched; false where no descriptor is left for that.
+func (in *inbox) open() bool {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	in.event.Events = unix.EPOLLIN
+	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, int(entry.Pipe[0]), &in.event); err != nil {
+		_ = unix.Close(fd)
+		return false
+	}
+	in.epoll = fd
+	return true
 }
 
 // read reads the pipe, and waits until it can.
@@ -187,7 +227,7 @@ func (in *inbox) storms() bool {
 func (in *inbox) nap(until time.Time) {
 	var byDefault, caught [8]uintptr // struct sigaction, whatever its layout
 	setCHLD(&byDefault, &caught)
-	if in.wait(in.soon(stormNap, until), syscall.RawSyscall6) {
+	if in.wait(in.soon(stormNap, until)) {
 		in.read(syscall.RawSyscall6)
 	}
 	setCHLD(&caught, nil)

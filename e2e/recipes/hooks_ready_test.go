@@ -85,7 +85,7 @@ func TestAppIsNotStartedWhenWhatItNeedsNeverComes(t *testing.T) {
 	if code := s.wait(bound); code != 125 {
 		t.Errorf("exit code %d, want that of a start that failed, 125", code)
 	}
-	s.took(began, 1500*time.Millisecond, 5*time.Second)
+	s.took(began, 1200*time.Millisecond, 5*time.Second) // no try is begun that has no time left
 	inOrder(t, s.Out.String(), "refused")
 	if out := s.Out.String(); out == "" || len(out) > 2000 {
 		t.Errorf("the log has %d bytes", len(out))
