@@ -157,7 +157,11 @@ func (p *program) differ() bool {
 func (p *program) one(called string, replicas int, alone bool) error {
 	p.out = nil
 	enabled, autostart := true, p.value("autostart")
-	if autostart != "" && !hasVariable(autostart) {
+	switch {
+	case autostart == "", isVariable(autostart):
+	case hasVariable(autostart):
+		p.fail("autostart", "a variable can't stand beside other text here")
+	default:
 		enabled = p.boolean("autostart")
 	}
 	if p.err != nil {
@@ -240,7 +244,7 @@ func (p *program) life(autostart string, enabled bool) {
 	if !enabled {
 		s.note("autostart=false: enabled: false leaves it out, and exeunt start does not know it. Where it is to be started by hand, leave enabled out and stop it with exeunt stop.")
 		s.set("enabled", "false")
-	} else if hasVariable(autostart) {
+	} else if isVariable(autostart) {
 		s.text("enabled", autostart)
 	}
 	again := strings.ToLower(p.fixed("autorestart"))

@@ -28,6 +28,11 @@ func variable(name string) string { return opening + name + closing }
 
 func hasVariable(text string) bool { return strings.Contains(text, opening) }
 
+// isVariable reports whether a variable is all that the text is.
+func isVariable(text string) bool {
+	return strings.HasPrefix(text, opening) && strings.Index(text, closing) == len(text)-len(closing)
+}
+
 // A document is the YAML that is being written.
 type document struct {
 	head     []string // paragraphs of comment before all
