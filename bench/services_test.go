@@ -55,12 +55,16 @@ func TestServicesComeUpAndBackAndGo(t *testing.T) {
 }
 
 func TestEveryLineComesOut(t *testing.T) {
+	cannot := map[string]bool{"runit prefixed": true, "supervisord inherited": true, "cat inherited": true}
 	for _, s := range supervisors(t) {
 		for kind, name := range map[outputKind]string{prefixed: "prefixed", inherited: "inherited"} {
 			t.Run(s.name+" "+name, func(t *testing.T) {
 				got, took, err := readLines(s, kind)
-				if errors.Is(err, errNotItsJob) {
-					t.Skip(err)
+				if cannot[s.name+" "+name] {
+					if !errors.Is(err, errNotItsJob) {
+						t.Errorf("%d lines, %v: it was not to be asked", got, err)
+					}
+					return
 				}
 				if err != nil || got != linesMade || took <= 0 {
 					t.Errorf("%d lines in %v, %v", got, took, err)

@@ -8,6 +8,7 @@ import (
 
 	"exeunt/hooks"
 	"exeunt/reaper"
+	"exeunt/signals"
 )
 
 // lived is a world whose services have been started.
@@ -106,5 +107,33 @@ func TestPostStopHookBetweenTwoLivesIsToldTheCode(t *testing.T) {
 	env := w.m.Environment("web/post_stop/0", w.now)
 	if !slices.Contains(env, "EXEUNT_EXIT_CODE=7") || strings.Contains(strings.Join(env, " "), "EXEUNT_REASON") {
 		t.Errorf("it is told %q", env)
+	}
+}
+
+// TestGroupIsToldWhereOthersAreLeftAlone: as under other inits, what main leaves
+// of its own group is told, and nobody else.
+func TestGroupIsToldWhereOthersAreLeftAlone(t *testing.T) {
+	w := lived(t, &Plan{LeaveStrays: true, StopOn: signals.SetOf(signals.TERM), Services: []Service{app("main")}})
+	for pid, group := range map[int]int{50: 10, 51: 51} {
+		w.procs = append(w.procs, process{pid: pid, parent: 10, group: group, name: "kid", service: -1, alive: true, ours: true, caught: signals.SetOf(signals.TERM)})
+	}
+	w.receive(signals.TERM, 42, 0)
+	w.settle()
+	w.now = w.now.Add(time.Second)
+	w.die(10, 0)
+	w.reap(10)
+	var told []Action
+	for {
+		for _, a := range w.actions {
+			if _, ok := a.(Send); ok {
+				told = append(told, a)
+			}
+		}
+		if !w.answer() {
+			break
+		}
+	}
+	if len(told) != 1 || told[0].(Send).To != reaper.Process(50, 50) {
+		t.Errorf("%v", told)
 	}
 }
