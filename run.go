@@ -21,20 +21,13 @@ import (
 // grace period.
 const flushTime = 100 * time.Millisecond
 
-// The runtime starts a thread whenever it has work for a processor and none is
-// idle, and aborts where the app has used up the pids limit. So there are few
-// processors, and enough idle threads before the app exists: one for each
-// processor, and one for the writer of the log, which may block.
-const (
-	processors = 2
-	idle       = 4
-)
+// idle are the threads that the runtime is to have beyond those that are busy: one
+// for each of two processors, one for the writer of the log, which may block, and
+// one on its way.
+const idle = 4
 
 // run carries the plan out.
 func run(inv *config.Invocation) (code int) {
-	if runtime.GOMAXPROCS(0) > processors {
-		runtime.GOMAXPROCS(processors)
-	}
 	children, err := reaper.New()
 	if err != nil {
 		return fail(err)
@@ -64,6 +57,9 @@ func run(inv *config.Invocation) (code int) {
 	if err != nil {
 		return fail(err)
 	}
+	if n := processors(inv.Plan, server != nil); n != runtime.GOMAXPROCS(0) {
+		runtime.GOMAXPROCS(n)
+	}
 	threads := idle
 	if server != nil {
 		defer server.Close()
@@ -77,7 +73,7 @@ func run(inv *config.Invocation) (code int) {
 		defer serve(kernel, inv.Plan, log, server, inv.Log == "json")()
 		threads += 3 // for what blocks in writes to our standard output and error
 	}
-	reaper.Prewarm(threads)
+	warm(kernel, threads)
 	code = supervisor.Drive(machine, kernel, inbox)
 	report := machine.Report()
 	if inv.Report != "" {
@@ -90,6 +86,34 @@ func run(inv *config.Invocation) (code int) {
 	}
 	log.Close(time.Now().Add(flushTime))
 	return code
+}
+
+// warm makes the threads. The runtime starts one whenever it has work for a
+// processor and none is idle, and aborts where the app has used up the pids limit.
+// So they are made before the app exists; or, since that takes 0.3 ms, as soon as
+// it exists where no limit is in sight. Of one that is out of sight, on a pod as a
+// whole, the app would have to take all that is left before it has done anything.
+func warm(kernel *supervisor.System, threads int) {
+	if lean.Unlimited {
+		kernel.Prewarm = func() { reaper.Prewarm(threads) }
+		return
+	}
+	reaper.Prewarm(threads)
+}
+
+// processors is how many the runtime is to use: one as long as all there is to do
+// is to wait for the app and the signals, so that the memory of a second is not
+// needed; else two, since nothing may hold up the loop.
+func processors(p *supervisor.Plan, asked bool) int {
+	hooks := len(p.PreStart) + len(p.PostStart) + len(p.PreStop) + len(p.PostStop)
+	for i := range p.Services {
+		s := &p.Services[i]
+		hooks += len(s.PreStart) + len(s.PostStart) + len(s.PreStop) + len(s.PostStop)
+	}
+	if p.Managed || asked || hooks > 0 {
+		return min(2, runtime.NumCPU())
+	}
+	return 1
 }
 
 // serve gives the services of a file what those of a command line do not have:

@@ -146,9 +146,10 @@ func buildExeunt(dir, entry string) (path, version string, err error) {
 		flags += " -E " + entry
 	}
 	if runtime.GOARCH == "amd64" {
-		flags += " -funcalign=16" // as in .ci/run
+		flags += " -funcalign=16"
 	}
-	if err := command("..", "go", "build", "-trimpath", "-ldflags", flags, "-o", path, "."); err != nil {
+	// As in .ci/run, the collector too.
+	if err := command("..", "env", "GOEXPERIMENT=nogreenteagc", "go", "build", "-trimpath", "-ldflags", flags, "-o", path, "."); err != nil {
 		return "", "", err
 	}
 	describe, _ := exec.Command("git", "describe", "--always", "--dirty").Output()

@@ -54,5 +54,12 @@ func runtimeEnvs() []string // a copy
 
 // Environ is our environment byte for byte and in order. Unlike os.Environ it
 // keeps duplicates and entries without "=", since the app would have got them
-// without us. The caller may change the slice.
-func Environ() []string { return runtimeEnvs() }
+// without us, and has not what package entry tells the runtime. The caller may
+// change the slice.
+func Environ() []string {
+	env := runtimeEnvs()
+	if entry.Known {
+		env = env[1:]
+	}
+	return env
+}

@@ -23,7 +23,7 @@ type Ears interface {
 
 // Spawn implements Kernel.
 func (s *System) Spawn(id ID, env []string) (int, error) {
-	defer s.count() // after the fork, which it would hold up
+	defer s.started()
 	for i := range s.Plan.Services {
 		if p := &s.Plan.Services[i]; ID(p.Name) == id {
 			pid, err := s.Adopted, error(nil)

@@ -53,6 +53,9 @@ type System struct {
 	// OOMKills is how often memory has run out in our cgroup so far, and whether
 	// that was made for this container. Nil is never.
 	OOMKills func() (kills int, own bool)
+	// Prewarm is called once, when the first process has been started. Nil is
+	// nothing to be done.
+	Prewarm func()
 
 	null     *os.File
 	services int // started so far
@@ -80,6 +83,15 @@ func (p *Plan) hook(id ID) (*hooks.Hook, bool) {
 // Signal implements Kernel.
 func (s *System) Signal(to reaper.Target, sig signals.Signal, ifCaught bool) error {
 	return s.Reaper.Signal(to, sig, ifCaught)
+}
+
+// started does what the start of the first process would be held up by.
+func (s *System) started() {
+	s.count()
+	if s.Prewarm != nil {
+		s.Prewarm()
+		s.Prewarm = nil
+	}
 }
 
 // count notes once how often memory had run out before us. If the app ran

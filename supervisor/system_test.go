@@ -46,6 +46,16 @@ func TestEachKillOfTheKernelsExplainsOneDeath(t *testing.T) {
 	}
 }
 
+func TestThreadsAreMadeOnceWhenTheFirstProcessHasBeenStarted(t *testing.T) {
+	made := 0
+	s := System{Plan: &Plan{}, Prewarm: func() { made++ }}
+	for range 2 {
+		if _, err := s.Spawn("nobody", nil); err == nil || made != 1 {
+			t.Errorf("threads were made %d times: %v", made, err)
+		}
+	}
+}
+
 func TestSendersAreNamedWhereTheKernelTells(t *testing.T) {
 	name, err := os.ReadFile("/proc/self/comm")
 	if err != nil {

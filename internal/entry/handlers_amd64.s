@@ -30,6 +30,10 @@ GLOBL keep<>(SB), NOPTR, $32
 DATA all<>+0(SB)/8, $-1
 GLOBL all<>(SB), NOPTR|RODATA, $8
 
+DATA processors<>+0(SB)/8, $"GOMAXPRO"
+DATA processors<>+8(SB)/8, $"CS=1\x00\x00\x00\x00"
+GLOBL processors<>(SB), NOPTR|RODATA, $16
+
 GLOBL scratch<>(SB), NOPTR, $32
 GLOBL empty<>(SB), NOPTR|RODATA, $24
 
@@ -96,8 +100,21 @@ open:
 	MOVL	$8, R10
 	MOVL	$SYS_rt_sigprocmask, AX
 	SYSCALL
-	XORL	DX, DX			// no function to register with atexit(3)
-	JMP	_rt0_amd64_linux(SB)
+	// The runtime is given argc and argv as it takes them from the stack, with
+	// argv moved to where argc was: that leaves room for a variable.
+	MOVQ	0(SP), DI
+	MOVQ	SP, SI
+	MOVQ	DI, CX
+argument:
+	MOVQ	8(SI), AX
+	MOVQ	AX, 0(SI)
+	ADDQ	$8, SI
+	DECQ	CX
+	JGE	argument		// the nil too
+	LEAQ	processors<>(SB), AX
+	MOVQ	AX, 0(SI)
+	MOVQ	SP, SI
+	JMP	runtime·rt0_go(SB)
 
 // The handler of HUP, INT, QUIT and TERM until the runtime has one.
 TEXT ·early(SB),NOSPLIT|NOFRAME,$0

@@ -29,6 +29,10 @@ GLOBL keep<>(SB), NOPTR, $32
 DATA all<>+0(SB)/8, $-1
 GLOBL all<>(SB), NOPTR|RODATA, $8
 
+DATA processors<>+0(SB)/8, $"GOMAXPRO"
+DATA processors<>+8(SB)/8, $"CS=1\x00\x00\x00\x00"
+GLOBL processors<>(SB), NOPTR|RODATA, $16
+
 GLOBL scratch<>(SB), NOPTR, $32
 GLOBL empty<>(SB), NOPTR|RODATA, $24
 
@@ -104,8 +108,21 @@ open:
 	MOVD	$8, R3
 	MOVD	$SYS_rt_sigprocmask, R8
 	SVC
-	MOVD	$0, R0			// no function to register with atexit(3)
-	B	_rt0_arm64_linux(SB)
+	// The runtime is given argc and argv as it takes them from the stack, with
+	// argv moved to where argc was: that leaves room for a variable.
+	MOVD	0(RSP), R0
+	MOVD	RSP, R1
+	MOVD	R0, R4
+argument:
+	MOVD	8(R1), R5
+	MOVD	R5, 0(R1)
+	ADD	$8, R1, R1
+	SUBS	$1, R4, R4
+	BGE	argument		// the nil too
+	MOVD	$processors<>(SB), R5
+	MOVD	R5, 0(R1)
+	MOVD	RSP, R1
+	B	runtime·rt0_go(SB)
 
 // The handler of HUP, INT, QUIT and TERM until the runtime has one.
 TEXT ·early(SB),NOSPLIT|NOFRAME,$0

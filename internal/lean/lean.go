@@ -32,5 +32,9 @@ var Main int
 // wait(2) has it. Read only.
 var Ended bool
 
+// Unlimited reports that nothing was started here and that no limit of processes
+// was in sight. False is not known. Read only.
+var Unlimited bool
+
 // Status is Main's, if Ended.
 var Status uint32

@@ -55,32 +55,16 @@ var (
 func run(stack unsafe.Pointer) {
 	if !plain(stack) || !begin() {
 		// Nothing runs yet: where the runtime would abort we can say why.
-		if limited() && !roomForThreads(leastThreads) {
+		if Unlimited = !limited(); !Unlimited && !roomForThreads(leastThreads) {
 			refuse()
 		}
-		prefault()
 		return
 	}
 	if !roomForRuntime() {
 		bare()
 	}
-	prefault()
 	takeUnkept()
 	harden()
-}
-
-// code is where the program's code begins, that of the runtime first. Defined in
-// assembly.
-var code uintptr
-
-// prefault has the kernel map in one go what the start of the runtime touches,
-// instead of at a page fault for every 64 KiB of it. Before Linux 5.14 that is an
-// error and nothing else.
-//
-//go:nosplit
-func prefault() {
-	const populateRead, largestPage = 22, 64 << 10 // MADV_POPULATE_READ
-	call(unix.SYS_MADVISE, code&^(largestPage-1), 1<<20, populateRead, 0, 0, 0)
 }
 
 // begin starts the program and serves it until something is to be decided. It

@@ -6,9 +6,6 @@
 #define SYS_arch_prctl		158
 #define SYS_futex		202
 
-DATA ·code(SB)/8, $runtime·text(SB)
-GLOBL ·code(SB), NOPTR, $8
-
 DATA all<>+0(SB)/8, $-1
 GLOBL all<>(SB), NOPTR|RODATA, $8
 

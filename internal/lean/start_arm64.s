@@ -5,9 +5,6 @@
 #define SYS_rt_sigprocmask	135
 #define SYS_clone		220
 
-DATA ·code(SB)/8, $runtime·text(SB)
-GLOBL ·code(SB), NOPTR, $8
-
 DATA all<>+0(SB)/8, $-1
 GLOBL all<>(SB), NOPTR|RODATA, $8
 

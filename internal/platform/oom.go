@@ -1,10 +1,12 @@
 package platform
 
 import (
-	"os"
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // OOMKills is how many processes of our memory cgroup the kernel has killed
@@ -36,9 +38,8 @@ type cgroup struct {
 // memoryCgroups are the places to look into, the likeliest first: by /proc,
 // else where container runtimes mount them.
 func memoryCgroups(root string) (list []cgroup) {
-	paths, _ := os.ReadFile(root + "/proc/self/cgroup")
-	mounts, _ := os.ReadFile(root + "/proc/self/mountinfo")
-	v1, v2 := memoryPaths(string(paths))
+	var buffer [8 << 10]byte
+	v1, v2 := memoryPaths(string(read(root+"/proc/self/cgroup", buffer[:])))
 	var guesses []cgroup
 	add := func(top, mountpoint, path string) {
 		rest, below := strings.CutPrefix(path, strings.TrimSuffix(top, "/")+"/")
@@ -51,8 +52,11 @@ func memoryCgroups(root string) (list []cgroup) {
 			guesses = append(guesses, cgroup{mountpoint, false})
 		}
 	}
-	for line := range strings.Lines(string(mounts)) {
-		before, after, _ := strings.Cut(line, " - ")
+	for line, rest := nextLine(read(root+"/proc/self/mountinfo", buffer[:])); line != nil; line, rest = nextLine(rest) {
+		if !bytes.Contains(line, []byte(" - cgroup")) {
+			continue
+		}
+		before, after, _ := strings.Cut(string(line), " - ")
 		mount, kind := strings.Fields(before), strings.Fields(after)
 		if len(mount) < 5 || len(kind) < 3 {
 			continue
@@ -86,14 +90,50 @@ func memoryPaths(lines string) (v1, v2 string) {
 
 // counted reads the counter of a cgroup, which is in one of two files.
 func counted(folder string) (kills int, ok bool) {
+	var buffer [512]byte
 	for _, name := range [...]string{"/memory.events", "/memory.oom_control"} {
-		text, _ := os.ReadFile(folder + name)
-		for line := range strings.Lines(string(text)) {
-			if number, found := strings.CutPrefix(line, "oom_kill "); found {
-				kills, err := strconv.Atoi(strings.TrimSpace(number))
+		for line, rest := nextLine(read(folder+name, buffer[:])); line != nil; line, rest = nextLine(rest) {
+			if number, found := bytes.CutPrefix(line, []byte("oom_kill ")); found {
+				kills, err := strconv.Atoi(string(bytes.TrimSpace(number)))
 				return kills, err == nil
 			}
 		}
 	}
 	return 0, false
+}
+
+// nextLine is what bytes.Lines gives, whose text must be on the heap; nil is the
+// end.
+func nextLine(text []byte) (line, rest []byte) {
+	if i := bytes.IndexByte(text, '\n'); i >= 0 {
+		return text[:i+1], text[i+1:]
+	}
+	if len(text) == 0 {
+		return nil, nil
+	}
+	return text, nil
+}
+
+// read reads a file of the kernel's whole, into the buffer where that is large
+// enough: this is done beside the start of the app, and os.ReadFile leaves 70 KiB
+// of memory in use. It is empty where it can't be read.
+func read(path string, buffer []byte) []byte {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = unix.Close(fd) }()
+	for n := 0; ; {
+		switch m, err := unix.Read(fd, buffer[n:]); {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil
+		case m == 0:
+			return buffer[:n]
+		default:
+			if n += m; n == len(buffer) {
+				buffer = append(buffer, make([]byte, len(buffer))...)
+			}
+		}
+	}
 }

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"exeunt/reaper"
 )
 
 // A stage is where the app plays: an exeunt of its own and all below it.
@@ -136,7 +138,7 @@ func Enter() {
 	syscall.CloseOnExec(tell)
 	err := furnish(value == "user")
 	if err == nil {
-		err = syscall.Exec("/proc/self/exe", os.Args, without(os.Environ(), marker))
+		err = syscall.Exec("/proc/self/exe", os.Args, without(reaper.Environ(), marker))
 	}
 	_, _ = syscall.Write(tell, []byte(err.Error()))
 	os.Exit(Failure)
