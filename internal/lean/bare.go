@@ -13,13 +13,30 @@ import (
 const (
 	term = 15
 	cont = 18
-	// strayTime is what everyone else has once the program has ended, in
-	// nanoseconds (package supervisor, stragglerTime); a second more is for those
-	// that were killed.
+	// strayTime is what everyone else has once the program has ended by itself, in
+	// nanoseconds (package supervisor, stragglerTime), or the grace period if that
+	// is less; a second more is for those that were killed.
 	strayTime = 5e9
 	killTime  = 1e9
 	poll      = 20e6
 )
+
+// A schedule is when those who stay are killed, by the monotonic clock, and when
+// we go whoever stays. 0 is never.
+type schedule struct{ main, everyone, gone int }
+
+// layOut is the schedule of a stop that begins now (supervisor.Budget).
+//
+//go:nosplit
+func layOut(now int) schedule {
+	if grace == 0 {
+		return schedule{}
+	}
+	g := grace * 1e9
+	margin, reserve := min(max(g/20, 2e8), 3e9), min(max(g*3/20, 3e8), 5e9)
+	end := now + g - margin
+	return schedule{end - reserve, end - reserve*3/10, end - reserve*3/20}
+}
 
 // bareNotice is the only word of ours.
 const bareNotice = "exeunt: no room to start the ordinary program (pids or memory limit): stopping without it\n"
@@ -33,8 +50,8 @@ var stderr = pollfd{fd: 2, events: unix.POLLOUT}
 
 // bare is the stop where the ordinary program has no room: the program is told,
 // when it has ended everyone else is, and those who stay are killed, where we
-// are PID 1. Nobody kills the program, since no grace period is set. It ends
-// with the program's code.
+// are PID 1. The program is killed only where a grace period is set. It ends with
+// the program's code.
 //
 //go:nosplit
 func bare() {
@@ -43,22 +60,38 @@ func bare() {
 	if call(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&stderr)), 1, uintptr(unsafe.Pointer(&timeout)), 0, 0, 0) == 1 && stderr.revents == unix.POLLOUT {
 		call(unix.SYS_WRITE, 2, uintptr(unsafe.Pointer(unsafe.StringData(bareNotice))), uintptr(len(bareNotice)), 0, 0, 0)
 	}
-	stopped := false
+	stopped, by := false, schedule{}
 	for n := 0; !Ended; {
 		sig := 0
 		if n < entry.TakenCount {
 			sig = int(entry.Taken[n].Signal)
 			n++
 		} else {
-			sig = next(everything, -1)
+			sig = next(everything, left(by.main))
 		}
 		if sig > 0 && sig != chld {
-			stopped = tell(sig, stopped)
+			before := stopped
+			if stopped = tell(sig, stopped); stopped && !before {
+				by = layOut(now())
+			}
 		}
-		reap()
+		if reap(); by.main != 0 && left(by.main) == 0 && !Ended {
+			if by.main == by.gone {
+				exit(128 + int(unix.SIGKILL)) // it is in the kernel, and stays there
+			}
+			send(int(unix.SIGKILL))
+			by.main = by.gone
+		}
+	}
+	if by.everyone == 0 {
+		by.everyone = now() + strayTime
+		if g := grace * 1e9; g != 0 && g < strayTime {
+			by.everyone = now() + g
+		}
+		by.gone = by.everyone + killTime
 	}
 	if pid1 {
-		endOthers()
+		endOthers(by)
 	}
 	if code := int(Status & 0x7f); code != 0 {
 		exit(128 + code)
@@ -88,23 +121,32 @@ func tell(sig int, stopped bool) bool {
 	return true
 }
 
+// left is how long it is until then; -1 if that is never.
+//
+//go:nosplit
+func left(until int) int {
+	if until == 0 {
+		return -1
+	}
+	return max(until-now(), 0)
+}
+
 // endOthers tells everyone in our PID namespace to end, and kills those who do
 // not. Only for PID 1.
 //
 //go:nosplit
-func endOthers() {
+func endOthers(by schedule) {
 	if nobodyLeft() {
 		return
 	}
 	everyone(term)
 	everyone(cont)
-	begin, killed := now(), false
-	for !nobodyLeft() {
+	for killed := false; !nobodyLeft(); {
 		next(everything, poll)
-		switch past := now() - begin; {
-		case past > strayTime+killTime:
+		switch {
+		case left(by.gone) == 0:
 			return
-		case past > strayTime && !killed:
+		case left(by.everyone) == 0 && !killed:
 			everyone(int(unix.SIGKILL))
 			killed = true
 		}

@@ -12,7 +12,8 @@
 // In any other build the linker leaves it out.
 //
 // Plain is "exeunt [--] COMMAND", and the same under the name of another init,
-// without an option and without a variable that decides something; see plain.
+// without a variable that decides something, and without an option but for a
+// grace period in seconds, which decides nothing before the stop; see plain.
 // To be decided are a stop signal, one that could freeze the program or that
 // the kernel itself sent, an end with a code other than 0, an end with others
 // still alive, and whatever is unexpected.

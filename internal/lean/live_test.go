@@ -45,6 +45,10 @@ func number(t *testing.T, text string, base int) uint64 {
 	return n
 }
 
+func timed(grace, script string) []string {
+	return append([]string{"--grace-period", grace}, shell(script)...)
+}
+
 func shell(script string) []string { return []string{"--", "sh", "-c", script} }
 
 func TestTheAppInheritsItsSignals(t *testing.T) {
@@ -66,7 +70,7 @@ func TestTheAppInheritsItsSignals(t *testing.T) {
 }
 
 func TestOnePageOrTwoAndOneThread(t *testing.T) {
-	l := launch{Path: released(t), PID1: true, Args: shell(`
+	l := launch{Path: released(t), PID1: true, Env: []string{"EXEUNT_GRACE_PERIOD=9"}, Args: timed("30s", `
 		for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do (true &); done
 		while grep -qs "^State:.Z" /proc/[0-9]*/status; do :; done
 		echo reaped; exec sleep 1000`)}
@@ -243,6 +247,9 @@ func TestBothBuildsEndAlike(t *testing.T) {
 		{""}, {"--", ""}, {"--"}, {},
 		shell(stray + "exit 0"), shell(stray + "exit 4"), shell(stray + "kill -TERM $PPID; while :; do :; done"),
 		shell("kill -TERM $PPID; while :; do :; done"), shell("trap 'echo got; exit 5' TERM INT; kill -INT $PPID; while :; do :; done"),
+		timed("20", "kill -TERM $PPID; while :; do :; done"), timed("2s", "trap '' TERM; kill -TERM $PPID; while :; do sleep 1; done"),
+		timed("20", "exit 3"), timed("20", stray+"exit 0"), timed("0", "exit 0"), timed("1x", "exit 0"), {"--grace-period", "20"},
+		{"--grace-period=20", "sh", "-c", "echo $EXEUNT_GRACE_PERIOD; kill -TERM $PPID; while :; do :; done"},
 		shell("kill -USR1 $PPID; while :; do :; done"), shell("trap 'exit 8' HUP; kill -SEGV $PPID; kill -HUP $PPID; while :; do :; done"),
 	} {
 		for _, name := range []string{"exeunt", "tini", "dumb-init", "catatonit"} {

@@ -28,6 +28,10 @@ var (
 	argv unsafe.Pointer // of the program
 	envp unsafe.Pointer
 	path unsafe.Pointer // the value of PATH, or nil
+
+	// grace is the grace period in seconds, 0 if none is set. It decides nothing
+	// before the stop.
+	grace int
 )
 
 // plain reads the command line and the environment that are on the stack as
@@ -41,17 +45,62 @@ func plain(stack unsafe.Pointer) bool {
 	if argc < 2 || !named(at(args, 0)) {
 		return false
 	}
-	first := uintptr(1)
-	if is(at(args, 1), "--") {
-		first = 2
-	} else if asVerb(at(args, 1)) || takesAway(args) {
+	first := 1 + gracePeriod(args)
+	switch next := at(args, first); {
+	case next == nil:
+		return false
+	case is(next, "--"):
+		first++
+	case *(*byte)(next) == '-', asVerb(next), takesAway(args):
 		return false
 	}
-	if first >= argc || *(*byte)(at(args, first)) == 0 || first == 1 && *(*byte)(at(args, 1)) == '-' {
+	if first >= argc || *(*byte)(at(args, first)) == 0 {
 		return false
 	}
 	argv, envp = unsafe.Add(args, first*word), unsafe.Add(args, (argc+1)*word)
 	return environment() && !(as == exeunt && configured())
+}
+
+// gracePeriod reads the flag, if it is the first word and its value is one that
+// we read, and returns how many words it is.
+//
+//go:nosplit
+func gracePeriod(args unsafe.Pointer) uintptr {
+	const flag = "--grace-period"
+	if as != exeunt || !begins(at(args, 1), flag) {
+		return 0
+	}
+	value, words := unsafe.Add(at(args, 1), len(flag)), uintptr(1)
+	switch *(*byte)(value) {
+	case '=':
+		value = unsafe.Add(value, 1)
+	case 0:
+		value, words = at(args, 2), 2
+	default:
+		return 0
+	}
+	if grace = seconds(value); grace == 0 {
+		return 0
+	}
+	return words
+}
+
+// seconds reads a duration such as 30 or 30s. It is 0 for all that is not so
+// plain, that is 0, or that might be too long (hooks.ParseDuration).
+//
+//go:nosplit
+func seconds(value text) (n int) {
+	for digits := 0; value != nil; digits, value = digits+1, unsafe.Add(value, 1) {
+		switch c := *(*byte)(value); {
+		case c-'0' < 10 && digits < 4:
+			n = n*10 + int(c-'0')
+		case digits > 0 && (c == 0 || is(value, "s")):
+			return n
+		default:
+			return 0
+		}
+	}
+	return 0
 }
 
 // configured reports whether there is a file of services, or may be, that is
@@ -111,10 +160,13 @@ func takesAway(args unsafe.Pointer) bool {
 }
 
 // environment looks for variables that decide something, and for PATH, of which
-// the first counts, as for getenv(3).
+// the first counts, as for getenv(3). A grace period is not for the program to
+// see: its variable is moved to the front, where the ordinary program finds it.
 //
 //go:nosplit
 func environment() bool {
+	const variable = "EXEUNT_GRACE_PERIOD="
+	ours := none
 	for i := uintptr(0); at(envp, i) != nil; i++ {
 		entry := at(envp, i)
 		switch *(*byte)(entry) {
@@ -123,9 +175,20 @@ func environment() bool {
 				path = unsafe.Add(entry, len("PATH="))
 			}
 		case 'E':
-			if begins(entry, "EXEUNT_") {
+			if !begins(entry, "EXEUNT_") {
+				continue
+			}
+			if as != exeunt || ours != none || !begins(entry, variable) {
 				return false
 			}
+			n := seconds(unsafe.Add(entry, len(variable)))
+			if n == 0 {
+				return false
+			}
+			if grace == 0 { // the flag goes first
+				grace = n
+			}
+			ours = i
 		case 'L':
 			if begins(entry, "LISTEN_PID=") { // it is to be rewritten
 				return false
@@ -137,17 +200,28 @@ func environment() bool {
 			}
 		}
 	}
+	if ours != none {
+		entry := at(envp, ours)
+		for ; ours > 0; ours-- {
+			*slot(envp, ours) = at(envp, ours-1)
+		}
+		*slot(envp, 0) = entry
+		envp = unsafe.Add(envp, word)
+	}
 	return true
 }
 
+const none = ^uintptr(0) // no index
+
 const word = unsafe.Sizeof(uintptr(0))
 
-// at is the element of a list of pointers.
+// slot is where an element of a list of pointers is, at the element.
 //
 //go:nosplit
-func at(list unsafe.Pointer, i uintptr) text {
-	return *(*unsafe.Pointer)(unsafe.Add(list, i*word))
-}
+func slot(list unsafe.Pointer, i uintptr) *text { return (*text)(unsafe.Add(list, i*word)) }
+
+//go:nosplit
+func at(list unsafe.Pointer, i uintptr) text { return *slot(list, i) }
 
 //go:nosplit
 func begins(s text, with string) bool {

@@ -19,6 +19,9 @@ import (
 	"exeunt/internal/compat"
 	"exeunt/internal/config"
 	"exeunt/signals"
+	"exeunt/supervisor"
+
+	"golang.org/x/sys/unix"
 )
 
 // onStack lays arguments and environment out as execve(2) does.
@@ -37,16 +40,20 @@ func onStack(args, env []string) unsafe.Pointer {
 	return unsafe.Pointer(&list[0])
 }
 
-// isPlain is what plain says, and the program's words if it says yes.
-func isPlain(args, env []string) (program []string, yes bool) {
-	as, argv, envp, path = exeunt, nil, nil, nil
+// isPlain is what plain says, and the program's words and variables if it says
+// yes.
+func isPlain(args, env []string) (program, variables []string, yes bool) {
+	as, argv, envp, path, grace = exeunt, nil, nil, nil, 0
 	stack := onStack(args, env)
 	yes = plain(stack)
 	if yes {
 		first := (uintptr(argv)-uintptr(stack))/word - 1
 		program = args[first:]
+		for i := uintptr(0); at(envp, i) != nil; i++ {
+			variables = append(variables, unix.BytePtrToString((*byte)(at(envp, i))))
+		}
 	}
-	return program, yes
+	return program, variables, yes
 }
 
 func TestPlainIsWhatAsksForNothing(t *testing.T) {
@@ -66,6 +73,33 @@ func TestPlainIsWhatAsksForNothing(t *testing.T) {
 		{"exeunt run app", nil, false},
 		{"exeunt check", nil, false},
 		{"exeunt --quiet -- app", nil, false},
+		{"exeunt --grace-period 30s -- app", nil, true},
+		{"exeunt --grace-period=5 app", nil, true},
+		{"exeunt --grace-period 30s --", nil, false},
+		{"exeunt --grace-period 30s", nil, false},
+		{"exeunt --grace-period", nil, false},
+		{"exeunt --grace-period -- app", nil, false},
+		{"exeunt --grace-period 30s run app", nil, false},
+		{"exeunt --grace-period 30s --quiet -- app", nil, false},
+		{"exeunt --grace-period 3 --grace-period 4 -- app", nil, false},
+		{"exeunt --grace-periods 30s -- app", nil, false},
+		{"exeunt --grace-period 0 -- app", nil, false}, // nobody is to be told
+		{"exeunt --grace-period= -- app", nil, false},
+		{"exeunt --grace-period s -- app", nil, false},
+		{"exeunt --grace-period 3ss -- app", nil, false},
+		{"exeunt --grace-period 3x -- app", nil, false},
+		{"exeunt --grace-period 12345 -- app", nil, false},
+		{"exeunt --grace-period 500ms -- app", nil, false},
+		{"exeunt --grace-period auto -- app", nil, false},
+		{"tini --grace-period 3 -- app", nil, false},
+		{"exeunt app", []string{"A=b", "EXEUNT_GRACE_PERIOD=30s"}, true},
+		{"exeunt --grace-period 3 app", []string{"EXEUNT_GRACE_PERIOD=30s"}, true},
+		{"exeunt app", []string{"EXEUNT_GRACE_PERIOD="}, false},
+		{"exeunt app", []string{"EXEUNT_GRACE_PERIOD=auto"}, false},
+		{"exeunt app", []string{"EXEUNT_GRACE_PERIODS=3"}, false},
+		{"exeunt app", []string{"EXEUNT_GRACE_PERIOD=3", "EXEUNT_GRACE_PERIOD=3"}, false},
+		{"exeunt app", []string{"EXEUNT_GRACE_PERIOD=3", "EXEUNT_QUIET=1"}, false},
+		{"tini app", []string{"EXEUNT_GRACE_PERIOD=30s"}, false},
 		{"exeunt app", []string{"EXEUNT_QUIET=1"}, false},
 		{"exeunt app", []string{"EXEUNT_SIGNAL=TERM"}, false}, // it is not for the app
 		{"exeunt app", []string{"LISTEN_PID=1"}, false},
@@ -85,14 +119,14 @@ func TestPlainIsWhatAsksForNothing(t *testing.T) {
 		{"catatonit -P", nil, false},
 		{"/ app", nil, false},
 	} {
-		if _, got := isPlain(strings.Fields(c.line), c.env); got != c.plain {
+		if _, _, got := isPlain(strings.Fields(c.line), c.env); got != c.plain {
 			t.Errorf("%q with %q: plain is %v", c.line, c.env, got)
 		}
 	}
-	if _, got := isPlain([]string{"exeunt", ""}, nil); got {
+	if _, _, got := isPlain([]string{"exeunt", ""}, nil); got {
 		t.Error("an empty program is plain")
 	}
-	if _, got := isPlain(nil, nil); got {
+	if _, _, got := isPlain(nil, nil); got {
 		t.Error("no argument at all is plain")
 	}
 }
@@ -108,10 +142,11 @@ func parsed(args, env []string, terminal bool) (*config.Invocation, error) {
 
 func TestWhatIsPlainTheOrdinaryProgramReadsTheSame(t *testing.T) {
 	names := []string{"exeunt", "/x/tini", "docker-init", "tini-static", "dumb-init", "catatonit", "anything"}
+	options := []string{"--grace-period", "--grace-period=", "--grace-period=10", "3", "7s", "0", "-1", "1m", "--", "app"}
 	words := []string{"--", "-", "-g", "-h", "--version", "app", "run", "help", "check", "", "-c", "--quiet", "x=y"}
-	variables := []string{"A=b", "PATH=/x", "PATH=", "EXEUNT_QUIET=1", "EXEUNT_", "LISTEN_PID=7", "TINI_VERBOSITY=3",
+	variables := []string{"EXEUNT_GRACE_PERIOD=20", "EXEUNT_GRACE_PERIOD=1s", "EXEUNT_GRACE_PERIOD=0", "A=b", "PATH=/x", "PATH=", "EXEUNT_QUIET=1", "EXEUNT_", "LISTEN_PID=7", "TINI_VERBOSITY=3",
 		"TINI_SUBREAPER=1", "TINI_VERSION=1", "DUMB_INIT_SETSID=0", "DUMB_INIT_DEBUG=1", "CATATONIT_DEBUG=1", "CATATONIT_LOG=x", "odd"}
-	yes := 0
+	yes, timed := 0, 0
 	for seed := range uint64(20000) {
 		dice := rand.New(rand.NewPCG(seed, 0))
 		pick := func(from []string, n int) (list []string) {
@@ -120,9 +155,10 @@ func TestWhatIsPlainTheOrdinaryProgramReadsTheSame(t *testing.T) {
 			}
 			return list
 		}
-		args := append(pick(names, 1), pick(words, dice.IntN(5))...)
-		env := pick(variables, dice.IntN(3))
-		program, plain := isPlain(args, env)
+		args := append(pick(names, 1), pick(options, dice.IntN(3))...)
+		args = append(args, pick(words, dice.IntN(5))...)
+		env := pick(variables, dice.IntN(4))
+		program, left, plain := isPlain(args, env)
 		if !plain {
 			continue
 		}
@@ -139,14 +175,18 @@ func TestWhatIsPlainTheOrdinaryProgramReadsTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if grace != 0 {
+			timed++
+			want.Plan.Budget = supervisor.Budget{Grace: time.Duration(grace) * time.Second, Armed: true, Source: got.Plan.Budget.Source}
+		}
 		command := &want.Plan.Services[0].Command
 		want.Env, command.Env, command.Args = got.Env, got.Plan.Services[0].Command.Env, program
-		if show(got) != show(want) || !slices.Equal(got.Env, env) || !slices.Equal(command.Env, env) {
+		if show(got) != show(want) || !slices.Equal(got.Env, left) || !slices.Equal(command.Env, left) {
 			t.Fatalf("%q with %q is plain, but\n%s\nis not\n%s", args, env, show(got), show(want))
 		}
 	}
-	if yes < 1000 {
-		t.Errorf("only %d of the lines are plain", yes)
+	if yes < 1000 || timed < 200 {
+		t.Errorf("only %d of the lines are plain, %d with a grace period", yes, timed)
 	}
 }
 
@@ -215,7 +255,7 @@ func TestEveryVerbIsKnown(t *testing.T) {
 				t.Fatal(err)
 			}
 			verbs++
-			if _, plain := isPlain([]string{"exeunt", verb}, nil); plain {
+			if _, _, plain := isPlain([]string{"exeunt", verb}, nil); plain {
 				t.Errorf("%q is a verb", verb)
 			}
 		}

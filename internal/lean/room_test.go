@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"exeunt/supervisor"
 )
 
 // cgroup makes one with a controller, of version 1 or 2, that has this file. It
@@ -156,16 +158,54 @@ func TestWithoutRoomItEndsWithTheAppsCode(t *testing.T) {
 	}
 }
 
-func TestWithoutRoomADeafStrayIsKilledInTime(t *testing.T) {
-	l := launch{Path: released(t), PID1: true, Space: cramped, Env: []string{"UP=" + filepath.Join(t.TempDir(), "up")},
-		Args: shell(strings.Replace(stray, `"echo told; exit"`, `""`, 1) + "exit 4")}
-	p := l.start(t)
-	began := time.Now()
-	if code := p.code(); code != 4 {
-		t.Errorf("exit code %d", code)
+// Who is deaf is killed in time: after the program has ended by itself, or of the
+// grace period.
+func TestWithoutRoomTheDeafAreKilledInTime(t *testing.T) {
+	deaf := strings.Replace(stray, `"echo told; exit"`, `""`, 1)
+	for _, c := range []struct {
+		grace, script string
+		code          int
+		took          time.Duration
+	}{
+		{"", deaf + "exit 4", 4, strayTime},
+		{"3", deaf + "exit 4", 4, 3 * time.Second},
+		{"9s", deaf + "exit 4", 4, strayTime},
+		{"3", "trap '' TERM; echo ready; while :; do sleep 1; done", 137, 2350 * time.Millisecond},
+		{"3s", deaf + "trap 'exit 6' TERM; echo ready; while :; do :; done", 6, 2665 * time.Millisecond},
+	} {
+		l := launch{Path: released(t), PID1: true, Space: cramped, Env: []string{"UP=" + filepath.Join(t.TempDir(), "up")}, Args: shell(c.script)}
+		if c.grace != "" {
+			l.Args = append([]string{"--grace-period", c.grace}, l.Args...)
+		}
+		p := l.start(t)
+		if c.code != 4 {
+			p.says("ready")
+			p.kill(syscall.SIGTERM)
+		}
+		began := time.Now()
+		if code := p.code(); code != c.code || !strings.Contains(p.stderr.String(), notice) {
+			t.Errorf("%q with %q: exit code %d, %s", c.script, c.grace, code, p.stderr.String())
+		}
+		if took := time.Since(began); took < c.took-time.Second || took > c.took+3*time.Second {
+			t.Errorf("%q with %q: it took %v", c.script, c.grace, took)
+		}
 	}
-	if took := time.Since(began); took < strayTime-time.Second || took > strayTime+3*time.Second {
-		t.Errorf("it took %v", took)
+}
+
+func TestTheScheduleWithoutRoomIsTheOrdinaryPrograms(t *testing.T) {
+	defer func() { grace = 0 }()
+	begin := time.Unix(0, 0)
+	for grace = 1; grace < 10000; grace++ {
+		want := supervisor.Budget{Grace: time.Duration(grace) * time.Second}.Schedule(begin)
+		got := layOut(0)
+		for at, moment := range map[int]time.Time{got.main: want.Services, got.everyone: want.Everyone, got.gone: want.Kill} {
+			if !begin.Add(time.Duration(at)).Equal(moment) {
+				t.Fatalf("of %d s: %+v, not %+v", grace, got, want)
+			}
+		}
+	}
+	if grace = 0; layOut(1) != (schedule{}) {
+		t.Error("there is a schedule where no grace period is set")
 	}
 }
 

@@ -120,7 +120,7 @@ func serve() {
 //
 //go:nosplit
 func next(of uint64, nanoseconds int) int {
-	set, timeout = of, timespec{nanoseconds: nanoseconds}
+	set, timeout = of, timespec{nanoseconds / 1e9, nanoseconds % 1e9}
 	until := uintptr(unsafe.Pointer(&timeout))
 	if nanoseconds < 0 {
 		until = 0
