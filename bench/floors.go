@@ -62,6 +62,10 @@ var leanFloors = []floor{
 	{metric: "fork", subject: plain, limit: 1.05, relative: bare, noise: true},
 	{metric: "handled-1000", subject: plain, limit: treeSize, least: true},
 	{metric: "slowest-1000", subject: plain, limit: 1.2},
+	{metric: "start", subject: timed, limit: 0.5, relative: "tini"},
+	{metric: "dirty-1", subject: timed, limit: 32},
+	{metric: "handled-deaf", subject: timed, limit: treeSize - deafOnes, least: true},
+	{metric: "stop-deaf", subject: timed, limit: 1760},
 }
 
 // A verdict is a floor and what became of it.

@@ -151,7 +151,16 @@ func (f *flags) subjects(dir string) (over []subject, err error) {
 		return nil, err
 	}
 	over = append(append([]subject{{name: bare}}, found...), ourselves("", path, version)...)
-	over = append(over, subject{several, []string{path}, version, servicesOfExeunt})
+	over = append(over,
+		subject{name: timed, command: []string{path, "--grace-period", graceGiven.String(), "--"}, version: version},
+		subject{name: several, command: []string{path}, version: version, tree: servicesOfExeunt})
+	if f.exeunt == "" {
+		limits, err := buildLimits(dir, version)
+		if err != nil {
+			return nil, err
+		}
+		over = append(over, limits...)
+	}
 	if f.over != "" {
 		wanted := strings.Split(f.over, ",")
 		over = slices.DeleteFunc(over, func(s subject) bool { return !slices.Contains(wanted, s.name) })

@@ -115,7 +115,7 @@ func inTurn(one func(n int, s subject, t *tally) error) func(int, []subject, *ta
 // run takes the measure's rounds.
 func (m *measure) run(rounds int, over []subject) *tally {
 	over = slices.DeleteFunc(slices.Clone(over), func(s subject) bool {
-		return (s.tree != nil) != m.several || !m.bare && s.limit()
+		return (s.tree != nil) != m.several || !m.bare && s.limit() || s.only != nil && !slices.Contains(s.only, m.name)
 	})
 	t := newTally()
 	fmt.Fprintf(os.Stderr, "%s: %d rounds of %d subjects\n", m.name, rounds, len(over))

@@ -81,6 +81,17 @@ func TestBareTakesPartOnlyWhereThereIsSomethingToMeasure(t *testing.T) {
 	}
 }
 
+func TestLimitsTakePartOnlyInTheirMeasures(t *testing.T) {
+	saw := map[string]bool{}
+	for _, name := range []string{"start", "orphans"} {
+		m := measure{name: name, round: func(_ int, over []subject, _ *tally) { saw[name] = len(over) == 1 }}
+		m.run(1, []subject{{name: "least", only: []string{"start"}}})
+	}
+	if !saw["start"] || saw["orphans"] {
+		t.Errorf("took part: %v", saw)
+	}
+}
+
 func TestFloorsAreJudged(t *testing.T) {
 	for _, c := range []struct {
 		metric, subject string

@@ -13,6 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The least Go program is an init, by itself and inside exeunt.
+func TestTheLeastGoProgramEndsWithTheAppsCode(t *testing.T) {
+	limits, err := buildLimits(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range limits {
+		sp := into(t, s, 10*time.Second, "/bin/sh", "-c", "kill -TERM $$")
+		if e, ok := sp.wait(sp.deadline); !ok || e.status.ExitStatus() != 128+15 {
+			t.Errorf("%s: ended %v with %v", s.name, ok, e.status)
+		}
+	}
+}
+
 func TestMain(m *testing.M) { os.Exit(withProbe(m)) }
 
 func withProbe(m *testing.M) int {

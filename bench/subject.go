@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +17,8 @@ type subject struct {
 	name    string
 	command []string // absolute path first; empty for bare
 	version string
-	tree    layout // of a supervisor of several processes; command is its program alone
+	tree    layout   // of a supervisor of several processes; command is its program alone
+	only    []string // the measures it takes part in; nil is all
 }
 
 // limit tells that no init or supervisor is at work.
@@ -26,7 +28,8 @@ func (s subject) limit() bool { return s.name == bare || s.name == cat }
 const (
 	bare    = "bare" // no init: the app itself is PID 1, the physical limit
 	plain   = "exeunt"
-	options = "exeunt+options" // any option keeps the lean start away
+	timed   = "exeunt+grace"   // a grace period, for which the lean start is enough
+	options = "exeunt+options" // any other option needs the runtime
 	several = "exeunt run"     // of services
 	cat     = "cat"            // output without a supervisor
 )
@@ -123,12 +126,41 @@ func named(arg string) (subject, error) {
 }
 
 // ourselves are the two ways in which a build of exeunt is run for one app: as
-// plainly as can be, and with an option.
+// plainly as can be, and with options.
 func ourselves(prefix, path, version string) []subject {
 	return []subject{
-		{prefix + plain, []string{path, "--"}, version, nil},
-		{prefix + options, []string{path, "--grace-period", graceGiven.String(), "--"}, version, nil},
+		{name: prefix + plain, command: []string{path, "--"}, version: version},
+		{name: prefix + options, command: []string{path, "--grace-period", graceGiven.String(), "--stop-signal", "TERM", "--"}, version: version},
 	}
+}
+
+// buildLimits compiles the least that a program of Go can be, by itself and with
+// all that exeunt links: see command limit.
+func buildLimits(dir, version string) ([]subject, error) {
+	least, linked, overlay := filepath.Join(dir, "least"), filepath.Join(dir, "linked"), filepath.Join(dir, "overlay.json")
+	source, err := filepath.Abs("limit/init.go")
+	if err != nil {
+		return nil, err
+	}
+	target, err := filepath.Abs("../limit.go") // which does not exist: it is added
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {target: source}})
+	if err == nil {
+		err = os.WriteFile(overlay, text, 0o600)
+	}
+	if err == nil {
+		err = command(".", "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", least, "./limit")
+	}
+	if err == nil {
+		err = build("", linked, "-overlay", overlay)
+	}
+	// Linked, the signals would go to exeunt's handler.
+	return []subject{
+		{name: "least Go", command: []string{least, "--"}, only: []string{"size", "start", "true", "exit", "memory", "signal", "early"}},
+		{name: "least Go linked", command: []string{linked, "--"}, version: version, only: []string{"size", "start", "true", "exit", "memory"}},
+	}, err
 }
 
 // buildProbe compiles the probe into dir.
@@ -141,6 +173,15 @@ func buildProbe(dir string) (string, error) {
 // an ELF entry of its own on the architectures that have one.
 func buildExeunt(dir, entry string) (path, version string, err error) {
 	path = filepath.Join(dir, "exeunt")
+	if err := build(entry, path); err != nil {
+		return "", "", err
+	}
+	describe, _ := exec.Command("git", "describe", "--always", "--dirty").Output()
+	return path, string(bytes.TrimSpace(describe)), nil
+}
+
+// build compiles the module around this one as in .ci/run.
+func build(entry, path string, more ...string) error {
 	flags := "-s -w"
 	if entry != "" && (runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64") {
 		flags += " -E " + entry
@@ -148,12 +189,8 @@ func buildExeunt(dir, entry string) (path, version string, err error) {
 	if runtime.GOARCH == "amd64" {
 		flags += " -funcalign=16"
 	}
-	// As in .ci/run, the collector too.
-	if err := command("..", "env", "GOEXPERIMENT=nogreenteagc", "go", "build", "-trimpath", "-ldflags", flags, "-o", path, "."); err != nil {
-		return "", "", err
-	}
-	describe, _ := exec.Command("git", "describe", "--always", "--dirty").Output()
-	return path, string(bytes.TrimSpace(describe)), nil
+	args := append([]string{"GOEXPERIMENT=nogreenteagc", "go", "build", "-trimpath", "-ldflags", flags, "-o", path}, more...)
+	return command("..", "env", append(args, ".")...)
 }
 
 // command runs a program of the tool chain or the system, in a directory.
