@@ -21,10 +21,10 @@ import (
 // grace period.
 const flushTime = 100 * time.Millisecond
 
-// idle are the threads that the runtime is to have beyond those that are busy: one
-// for each of two processors, one for the writer of the log, which may block, and
-// one on its way.
-const idle = 4
+// idle are the threads that the runtime is to have beyond those that are busy and
+// one for each processor: one for the writer of the log, which may block, and one
+// on its way.
+const idle = 2
 
 // run carries the plan out.
 func run(inv *config.Invocation) (code int) {
@@ -57,10 +57,9 @@ func run(inv *config.Invocation) (code int) {
 	if err != nil {
 		return fail(err)
 	}
-	if n := processors(inv.Plan, server != nil); n != runtime.GOMAXPROCS(0) {
-		runtime.GOMAXPROCS(n)
-	}
-	threads := idle
+	threads := processors(inv.Plan, server != nil)
+	runtime.GOMAXPROCS(threads)
+	threads += idle
 	if server != nil {
 		defer server.Close()
 		kernel.Answers, kernel.Standing = server.Answer, server.Stand
