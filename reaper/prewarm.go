@@ -10,8 +10,8 @@ import (
 // one the moment a call blocks, and abort the process where the app has used
 // up the pids limit. n is the number of calls that may block at once, and a
 // few more, since a thread that is about to go idle is not to be had yet; each
-// costs some tens of KiB of kernel memory. Call it before the first Start; it
-// may be called from any goroutine.
+// costs some tens of KiB of kernel memory. Call it before the app can have used
+// up the limit; it may be called from any goroutine.
 func Prewarm(n int) {
 	var all, done sync.WaitGroup
 	all.Add(n)

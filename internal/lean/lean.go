@@ -3,7 +3,7 @@
 // something has to be decided. Then the runtime is started in the same process
 // and the ordinary program goes on, with the program running that it would
 // otherwise start. As long as nothing happens, nobody pays for the runtime: it
-// takes four times as long to start as all of this, and a megabyte.
+// takes eight times as long to start as all of this, and most of a megabyte.
 //
 // It is there only in a build that asks for it (amd64 and arm64, CGO_ENABLED=0):
 //
