@@ -100,6 +100,7 @@ func inherit() {
 		panic(err)
 	}
 	os.Setenv(role, "notes")
+	os.Setenv("GOMAXPROCS", "3") // the app's
 	runtime.LockOSThread()
 	for sig := uintptr(1); sig <= 64; sig++ {
 		disposition := [4]uintptr{} // struct sigaction
@@ -117,8 +118,8 @@ func inherit() {
 
 // notes writes to descriptor 3 what was inherited.
 func notes() {
-	fmt.Fprintf(os.NewFile(3, "notes"), "known=%v mask=%#x ignored=%#x closed=%b nofile=%d handlers=%v",
-		entry.Known, entry.Mask, entry.Ignored, entry.Closed, entry.NoFile, entry.Handlers)
+	fmt.Fprintf(os.NewFile(3, "notes"), "known=%v mask=%#x ignored=%#x closed=%b nofile=%d processors=%d handlers=%v",
+		entry.Known, entry.Mask, entry.Ignored, entry.Closed, entry.NoFile, runtime.GOMAXPROCS(0), entry.Handlers)
 }
 
 func hardLimit() uint64 {
@@ -186,7 +187,7 @@ func TestTheEntryNotesWhatWasInherited(t *testing.T) {
 			with := inheritance{mask, ignored, 256, nil}
 			// Nobody blocks or ignores KILL and STOP.
 			const always = uint64(1<<8 | 1<<18)
-			want := fmt.Sprintf("known=true mask=%#x ignored=%#x closed=0 nofile=[256 %d] handlers=true",
+			want := fmt.Sprintf("known=true mask=%#x ignored=%#x closed=0 nofile=[256 %d] processors=1 handlers=true",
 				mask&^always, ignored&^always, hardLimit())
 			if got := noted(t, binary, with); got != want {
 				t.Errorf("%+v:\ngot  %s\nwant %s", with, got, want)
@@ -200,7 +201,7 @@ func TestTheEntryNotesWhatWasInherited(t *testing.T) {
 				with.closed = append(with.closed, n)
 			}
 		}
-		want := fmt.Sprintf("known=true mask=0x0 ignored=0x0 closed=%b nofile=[100 %d] handlers=true", bits, hardLimit())
+		want := fmt.Sprintf("known=true mask=0x0 ignored=0x0 closed=%b nofile=[100 %d] processors=1 handlers=true", bits, hardLimit())
 		if got := noted(t, binary, with); got != want {
 			t.Errorf("%+v:\ngot  %s\nwant %s", with, got, want)
 		}
