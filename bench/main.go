@@ -154,7 +154,7 @@ func (f *flags) subjects(dir string) (over []subject, err error) {
 	over = append(over,
 		subject{name: timed, command: []string{path, "--grace-period", graceGiven.String(), "--"}, version: version},
 		subject{name: several, command: []string{path}, version: version, tree: servicesOfExeunt})
-	if f.exeunt == "" {
+	if f.exeunt == "" { // of another binary there is no source to put the limit into
 		limits, err := buildLimits(dir, version)
 		if err != nil {
 			return nil, err

@@ -48,7 +48,7 @@ var nobody = subject{name: bare}
 func into(t *testing.T, s subject, limit time.Duration, command ...string) *space {
 	t.Helper()
 	sp, err := enter(s, limit, command...)
-	if errors.Is(err, unix.EPERM) {
+	if errors.Is(err, unix.EPERM) && os.Getenv("CI") == "" {
 		t.Skip("no PID namespaces here: ", err)
 	}
 	if err != nil {
