@@ -160,6 +160,7 @@ func TestWhatCannotBeReadIsOneLineWithItsPlace(t *testing.T) {
 		"[program:a]\ncommand=a %(x)s":                     `x.conf:2: command: %(x) is unknown`,
 		"[program:a]\ncommand=a %(here)":                   `x.conf:2: command: %(here) is followed by s, or d for a number`,
 		"[program:a]\ncommand=a\nautostart=%(ENV_A)s0":     `x.conf:3: autostart: a variable can't stand beside other text here`,
+		"[program:a]\ncommand=a\nnumprocs=%(ENV_A)s%%0":    `x.conf:3: numprocs: a variable can't stand beside other text here`,
 		"[program:a]\ncommand=a\n\nautostart=maybe":        `x.conf:4: autostart: "maybe" is neither true nor false`,
 		"[program:a]\ncommand=a\nautorestart=maybe":        `x.conf:3: autorestart: "maybe" is neither true, false nor unexpected`,
 		"[program:a]\ncommand=a\nexitcodes=0,256":          `x.conf:3: exitcodes: "0,256" is not a list of exit codes, 0 to 255`,

@@ -59,6 +59,10 @@ func (p *program) fail(name string, format string, args ...any) {
 	}
 }
 
+// besideText is what is wrong with half a value that is read when the container
+// starts, where not every text will do.
+const besideText = "a variable can't stand beside other text here"
+
 // fixed is a value that has to be known now.
 func (p *program) fixed(name string) string {
 	text := p.value(name)
@@ -160,7 +164,7 @@ func (p *program) one(called string, replicas int, alone bool) error {
 	switch {
 	case autostart == "", isVariable(autostart):
 	case hasVariable(autostart):
-		p.fail("autostart", "a variable can't stand beside other text here")
+		p.fail("autostart", besideText)
 	default:
 		enabled = p.boolean("autostart")
 	}
@@ -329,8 +333,10 @@ func (p *program) codes() (codes []string) {
 // replicas says how often it runs, if that is not once.
 func (p *program) replicas() {
 	s := p.out
-	if text := p.value("numprocs"); hasVariable(text) {
+	if text := p.value("numprocs"); isVariable(text) {
 		s.text("replicas", text)
+	} else if hasVariable(text) {
+		p.fail("numprocs", besideText)
 	} else if p.count != 1 {
 		s.set("replicas", strconv.Itoa(p.count))
 	}
