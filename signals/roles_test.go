@@ -30,6 +30,8 @@ var roles = map[string]func(){
 	"inherit":  inherit,
 	"forsaken": forsaken,
 	"early":    early,
+	"scarce":   scarce,
+	"scarcer":  scarcer,
 	"turns":    turns,
 	"wake":     wake,
 	"deaths":   deaths,
@@ -289,6 +291,26 @@ func early() {
 		}
 		time.AfterFunc(patience, func() { os.Exit(1) })
 	}
+}
+
+// scarce becomes a scarcer that can have no descriptor.
+func scarce() {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		panic(err)
+	}
+	limit.Cur = 3
+	if _, _, errno := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&limit)), 0, 0, 0); errno != 0 {
+		panic(errno)
+	}
+	os.Setenv(role, "scarcer")
+	panic(unix.Exec("/proc/self/exe", os.Args, os.Environ()))
+}
+
+// scarcer is early.
+func scarcer() {
+	fmt.Println("handlers", entry.Handlers)
+	early()
 }
 
 // turns shows what comes when two signals are there and, after them, a death.

@@ -14,7 +14,7 @@
 // It notes Mask, Ignored and Closed, which the runtime overwrites, and puts
 // off the signals that arrive before the second stage is ready: the kernel
 // keeps most of them blocked; HUP, INT, QUIT and TERM, which the runtime
-// unblocks whatever we do, are noted in Pending by a handler of three
+// unblocks whatever we do, are noted in Pending by a handler of a few
 // instructions. Then it jumps to the runtime's own entry, with GOMAXPROCS=1
 // before the variables that we were given, so that the runtime prepares for one
 // processor and not for all of the machine's, nor for as many as the app is to
@@ -31,9 +31,11 @@
 // SIGCHLD is caught too, whatever was inherited: ignored, it would take the
 // zombies and their exit codes away. It tells of deaths only.
 //
-// Between the moment the runtime installs its handlers and our init (some
-// tenths of a millisecond) a HUP, INT, QUIT or TERM makes the runtime exit
-// with code 2. Nothing of ours can run in that window.
+// Between the two the runtime has handlers of its own, by which a HUP, INT, QUIT
+// or TERM would make it exit with code 2 for some tenths of a millisecond. Without
+// cgo it has to ask us for these four, by the way that runtime/cgo has for the
+// sanitizers, and is given the handler that notes them in Pending: asked, in
+// assembly, in every build without cgo, and also where there was no ELF entry.
 //
 // No goroutine may use os/signal for anything but SIGCHLD beside it: the
 // runtime would put its own handler back.

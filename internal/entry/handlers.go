@@ -13,8 +13,9 @@ type sigaction struct {
 }
 
 var (
-	// catch is what we install. Defined in assembly.
-	catch sigaction
+	// catch is what we install, and keep what HUP, INT, QUIT and TERM have until
+	// then. Defined in assembly.
+	catch, keep sigaction
 
 	// runtimes are the handlers that were there before ours, by signal. Where
 	// there was none the signal is dropped instead.
@@ -64,7 +65,7 @@ func takeOver(sig uintptr) {
 	const ignored = 1
 	if before.handler == ignored {
 		Ignored |= 1 << (sig - 1)
-	} else {
+	} else if before.handler != keep.handler {
 		runtimes[sig] = before.handler
 	}
 	rtSigaction(sig, &catch, nil)

@@ -16,16 +16,17 @@ DATA ·catch+16(SB)/8, $·restore(SB)
 DATA ·catch+24(SB)/8, $-1
 GLOBL ·catch(SB), NOPTR, $32
 
-// SA_RESTART|SA_RESTORER. There is no signal stack yet.
-DATA keep<>+0(SB)/8, $·early(SB)
-DATA keep<>+8(SB)/8, $0x14000000
-DATA keep<>+16(SB)/8, $·restore(SB)
-DATA keep<>+24(SB)/8, $-1
-GLOBL keep<>(SB), NOPTR, $32
+DATA ·keep+0(SB)/8, $·early(SB)
+DATA ·keep+8(SB)/8, $0x1c000004
+DATA ·keep+16(SB)/8, $·restore(SB)
+DATA ·keep+24(SB)/8, $-1
+GLOBL ·keep(SB), NOPTR, $32
 
 // All but ILL TRAP ABRT BUS FPE SEGV STKFLT SYS (faults) and
 // CHLD URG PROF 32 33 34 (the runtime's).
 #define PUTOFF $0xfffffffc3bbe7b07
+
+#define KEPT	0x4007 // HUP INT QUIT TERM
 
 DATA all<>+0(SB)/8, $-1
 GLOBL all<>(SB), NOPTR|RODATA, $8
@@ -62,19 +63,18 @@ action:
 	JNE	nextaction
 	LEAQ	-1(BX), CX
 	CMPQ	scratch<>(SB), $1	// SIG_IGN
-	JEQ	ignored
-	MOVL	$0x4007, R8		// HUP INT QUIT TERM
+	JNE	heeded
+	BTSQ	CX, ·Ignored(SB)
+heeded:
+	MOVL	$KEPT, R8
 	BTQ	CX, R8
 	JCC	nextaction
 	MOVL	BX, DI
-	LEAQ	keep<>(SB), SI
+	LEAQ	·keep(SB), SI
 	XORL	DX, DX
 	MOVL	$8, R10
 	MOVL	$SYS_rt_sigaction, AX
 	SYSCALL
-	JMP	nextaction
-ignored:
-	BTSQ	CX, ·Ignored(SB)
 nextaction:
 	DECL	BX
 	JNE	action
@@ -116,11 +116,31 @@ argument:
 	MOVQ	SP, SI
 	JMP	runtime·rt0_go(SB)
 
-// The handler of HUP, INT, QUIT and TERM until the runtime has one.
+// The handler of HUP, INT, QUIT and TERM until init.
 TEXT ·early(SB),NOSPLIT|NOFRAME,$0
 	LEAL	-1(DI), CX
 	LOCK
 	BTSQ	CX, ·Pending(SB)
+	RET
+
+// What the runtime calls in place of rt_sigaction(2) until init, in C's calling
+// convention: signal in DI, what to install in SI, where to put what was there
+// in DX.
+TEXT ·asked(SB),NOSPLIT|NOFRAME,$0
+	TESTQ	SI, SI
+	JEQ	ask
+	LEAL	-1(DI), CX
+	MOVL	$KEPT, R8
+	BTQ	CX, R8
+	JCC	ask
+	MOVQ	0(SI), AX
+	LEAQ	·runtimes(SB), R8
+	MOVQ	AX, (R8)(DI*8)
+	LEAQ	·keep(SB), SI
+ask:
+	MOVL	$8, R10
+	MOVL	$SYS_rt_sigaction, AX
+	SYSCALL
 	RET
 
 // The handler: C calling convention, signal in DI, siginfo_t in SI, ucontext

@@ -15,16 +15,17 @@ DATA ·catch+16(SB)/8, $0
 DATA ·catch+24(SB)/8, $-1
 GLOBL ·catch(SB), NOPTR, $32
 
-// SA_RESTART. There is no signal stack yet.
-DATA keep<>+0(SB)/8, $·early(SB)
-DATA keep<>+8(SB)/8, $0x10000000
-DATA keep<>+16(SB)/8, $0
-DATA keep<>+24(SB)/8, $-1
-GLOBL keep<>(SB), NOPTR, $32
+DATA ·keep+0(SB)/8, $·early(SB)
+DATA ·keep+8(SB)/8, $0x18000004
+DATA ·keep+16(SB)/8, $0
+DATA ·keep+24(SB)/8, $-1
+GLOBL ·keep(SB), NOPTR, $32
 
 // All but ILL TRAP ABRT BUS FPE SEGV STKFLT SYS (faults) and
 // CHLD URG PROF 32 33 34 (the runtime's).
 #define PUTOFF $0xfffffffc3bbe7b07
+
+#define KEPT	0x4007 // HUP INT QUIT TERM
 
 DATA all<>+0(SB)/8, $-1
 GLOBL all<>(SB), NOPTR|RODATA, $8
@@ -63,21 +64,20 @@ action:
 	LSL	R4, R5, R5
 	MOVD	scratch<>(SB), R4
 	CMP	$1, R4			// SIG_IGN
-	BEQ	ignored
-	MOVD	$0x4007, R6		// HUP INT QUIT TERM
+	BNE	heeded
+	MOVD	·Ignored(SB), R4
+	ORR	R5, R4, R4
+	MOVD	R4, ·Ignored(SB)
+heeded:
+	MOVD	$KEPT, R6
 	AND	R6, R5, R5
 	CBZ	R5, nextaction
 	MOVD	R20, R0
-	MOVD	$keep<>(SB), R1
+	MOVD	$·keep(SB), R1
 	MOVD	$0, R2
 	MOVD	$8, R3
 	MOVD	$SYS_rt_sigaction, R8
 	SVC
-	B	nextaction
-ignored:
-	MOVD	·Ignored(SB), R4
-	ORR	R5, R4, R4
-	MOVD	R4, ·Ignored(SB)
 nextaction:
 	SUB	$1, R20, R20
 	CBNZ	R20, action
@@ -124,10 +124,29 @@ argument:
 	MOVD	RSP, R1
 	B	runtime·rt0_go(SB)
 
-// The handler of HUP, INT, QUIT and TERM until the runtime has one.
+// The handler of HUP, INT, QUIT and TERM until init.
 TEXT ·early(SB),NOSPLIT|NOFRAME,$0
 	MOVW	R0, R9
 	B	pend<>(SB)
+
+// What the runtime calls in place of rt_sigaction(2) until init, in C's calling
+// convention: signal in R0, what to install in R1, where to put what was there
+// in R2.
+TEXT ·asked(SB),NOSPLIT|NOFRAME,$0
+	CBZ	R1, ask
+	SUB	$1, R0, R3
+	MOVD	$KEPT, R4
+	LSR	R3, R4, R4
+	TBZ	$0, R4, ask
+	MOVD	(R1), R3
+	MOVD	$·runtimes(SB), R4
+	MOVD	R3, (R4)(R0<<3)
+	MOVD	$·keep(SB), R1
+ask:
+	MOVD	$8, R3
+	MOVD	$SYS_rt_sigaction, R8
+	SVC
+	RET
 
 // Sets signal R9 in Pending, and returns to who called the caller.
 TEXT pend<>(SB),NOSPLIT|NOFRAME,$0

@@ -64,7 +64,6 @@ func run(stack unsafe.Pointer) {
 		bare()
 	}
 	takeUnkept()
-	harden()
 }
 
 // begin starts the program and serves it until something is to be decided. It
@@ -219,31 +218,13 @@ func take() {
 	}
 }
 
-// takeUnkept takes the pending signals that the kernel does not keep while the
-// runtime starts, since the runtime does not leave them blocked. Those that come
-// later are as early as any signal to a program that starts.
+// takeUnkept takes the pending signals that the kernel does not keep as they are
+// while the runtime starts. Of those that come later only entry.Pending tells.
 //
 //go:nosplit
 func takeUnkept() {
 	for entry.TakenCount < len(entry.Taken) && next(entry.Unkept, 0) > 0 {
 		take()
-	}
-}
-
-// ignore is os/signal's. It also sets the disposition.
-//
-//go:linkname ignore os/signal.signal_ignore
-func ignore(sig uint32)
-
-// harden makes the runtime's own handler of HUP, INT, QUIT and TERM drop them,
-// where it would end us with exit code 2, until ours takes its place: the app is
-// not to die of a stop signal's repeat.
-//
-//go:nosplit
-func harden() {
-	for _, sig := range [...]uint32{1, 2, 3, 15} {
-		ignore(sig)
-		call(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0)
 	}
 }
 
