@@ -72,7 +72,7 @@ const exitsAtOnce = 64
 // locked to the main thread where the kernel is the real one. A panic in the
 // machine does not end the run: what is left of it is driven by bare.
 func Drive(m *Machine, k Kernel, in Inputs) (code int) {
-	d := driver{m: m, k: k, in: in, childless: true}
+	d := driver{m: m, k: k, in: in}
 	defer func() {
 		if p := recover(); p != nil {
 			k.Note(Entry{At: time.Now(), Level: Error, Message: "panic in the supervisor, going on without hooks", Err: fmt.Sprint(p)})
