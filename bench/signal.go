@@ -70,7 +70,7 @@ var signalling = measure{
 
 var earlies = measure{
 	name: "early", about: "one TERM 0 to 3 ms after the exec of the init, in steps of 0.1 ms",
-	rounds: 10 * earlyDelays, quick: 2 * earlyDelays,
+	rounds: 10 * earlyDelays, quick: 2 * earlyDelays, bare: true,
 	metrics: []metric{
 		{key: "early-ended", title: "early TERM: the container ends", sum: true},
 		{key: "early-dropped", title: "early TERM: dropped", sum: true},
@@ -78,7 +78,11 @@ var earlies = measure{
 		{key: "early-hung", title: "early TERM: hung", sum: true},
 	},
 	round: inTurn(func(n int, s subject, t *tally) error {
-		sp, err := enter(s, 20*time.Second, probe, "pause")
+		role := "pause"
+		if s.name == bare {
+			role = "heed"
+		}
+		sp, err := enter(s, 20*time.Second, probe, role)
 		if err != nil {
 			return err
 		}

@@ -82,6 +82,8 @@ func run(sp *uintptr) {
 	case role == "pause":
 		say(begin, 0)
 		pause()
+	case role == "heed":
+		heed()
 	case role == "quit":
 		exit(0)
 	case role == "echo":
@@ -130,6 +132,18 @@ func echo(begin uint64) {
 	for {
 		if sig, _ := call(syscall.SYS_RT_SIGTIMEDWAIT, at(&set), 0, 0, 8, 0, 0); sig == uintptr(syscall.SIGUSR1) {
 			say(now(monotonic), 0)
+		}
+	}
+}
+
+// heed is told of a TERM from its first instructions on, as PID 1 too, and ends as
+// if it had died of it.
+func heed() {
+	set = 1 << (syscall.SIGTERM - 1)
+	mask()
+	for {
+		if sig, _ := call(syscall.SYS_RT_SIGTIMEDWAIT, at(&set), 0, 0, 8, 0, 0); sig == uintptr(syscall.SIGTERM) {
+			exit(128 + sig)
 		}
 	}
 }
