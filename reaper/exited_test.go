@@ -215,7 +215,7 @@ func TestAZombieThatIsNotReapedYetWakesNobodyTwice(t *testing.T) {
 		pid := start(t, r, shell("exit 0"))
 		wakes := 0
 		for window := time.Now().Add(200 * time.Millisecond); time.Now().Before(window); {
-			if dead, _ := signals.Next(window); dead {
+			if dead, _ := signals.Next(window, nil); dead {
 				wakes++
 			}
 		}

@@ -54,7 +54,7 @@ func (w world) in(t *testing.T, body func(t *testing.T, r *Reaper)) {
 		println(worldBegun)
 		runtime.LockOSThread() // a parent-death signal is bound to the thread
 		r, err := New()
-		signals.Next(time.Unix(1, 0)) // of children from before there is none
+		signals.Next(time.Unix(1, 0), nil) // of children from before there is none
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +210,7 @@ func collect(t *testing.T, r *Reaper, pid int) Status {
 func await(t *testing.T) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
-		if dead, _ := signals.Next(end); dead {
+		if dead, _ := signals.Next(end, nil); dead {
 			return
 		}
 	}

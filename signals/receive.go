@@ -21,6 +21,9 @@ import (
 // for none. It is for one goroutine at a time and blocks its thread; on the
 // main thread, which takes the signals, no other thread has to be woken.
 //
+// What f says of a signal that it waited for is done at once, before it is told;
+// f may be nil.
+//
 // Every signal that can be caught is told but what threads of ours send one
 // another (the runtime preempts itself by URG), a PIPE that our own write
 // raised, and a fault of our own code. Each is told as often as the kernel has
@@ -36,7 +39,44 @@ import (
 // On amd64 and arm64 that is done by a handler of our own (package entry).
 // Elsewhere os/signal does it, which never tells KILL, STOP, URG, PROF, 32,
 // 33, RTMIN and PIPE, and no senders.
-func Next(until time.Time) (dead bool, r Received) { return arrived.next(until) }
+func Next(until time.Time, f *Forwarding) (dead bool, r Received) { return arrived.next(until, f) }
+
+// A Forwarding is what is done with signals about which nothing has to be decided.
+// The zero Forwarding does nothing.
+type Forwarding struct {
+	// PID is to get them: a child of this process that has not been reaped, and is
+	// not reaped before Next returns. Up to 1: nobody.
+	PID int32
+	// Group sends them to the process group that PID leads.
+	Group bool
+	// As is what is sent, by the signal that has come; 0: nothing, and no other
+	// until Next is called anew, so that they keep their order.
+	As [RTMAX + 1]Signal
+}
+
+// first sends the first of n records on, as far as f says what, and returns how
+// many. One that cannot be sent is the caller's.
+//
+//go:nosplit
+func (f *Forwarding) first(n uintptr, records *[64]entry.Record) (sent int) {
+	if f == nil || f.PID <= 1 {
+		return 0
+	}
+	to := uintptr(f.PID)
+	if f.Group {
+		to = -to
+	}
+	for i := range records {
+		sig := uint32(records[i].Signal)
+		if uintptr(i) >= n || sig > uint32(RTMAX) || f.As[sig] == 0 {
+			return i
+		}
+		if _, _, errno := syscall.RawSyscall(unix.SYS_KILL, to, uintptr(f.As[sig]), 0); errno != 0 {
+			return i
+		}
+	}
+	return len(records)
+}
 
 // Remind has the next call of Next tell that somebody may have died, as though
 // CHLD had come. For the goroutine that calls Next.
@@ -53,7 +93,7 @@ func Receive() <-chan Received {
 	received := make(chan Received, 64)
 	go func() {
 		for {
-			if _, r := Next(time.Time{}); r.Signal != 0 {
+			if _, r := Next(time.Time{}, nil); r.Signal != 0 {
 				received <- r
 			}
 		}
@@ -66,6 +106,7 @@ type inbox struct {
 	dead    bool
 	pending Set // had no room in the pipe
 	records []entry.Record
+	sent    int // of records, the first so many have been forwarded
 
 	// Of CHLD: how often it came, never long after the one before, and when.
 	burst int
@@ -83,9 +124,9 @@ type inbox struct {
 // arrived does not move, unlike what is on a stack.
 var arrived inbox
 
-func (in *inbox) next(until time.Time) (dead bool, r Received) {
+func (in *inbox) next(until time.Time, f *Forwarding) (dead bool, r Received) {
 	if in.pending == 0 && len(in.records) == 0 {
-		in.fill(until)
+		in.fill(until, f)
 	}
 	dead, in.dead = in.dead, false
 	return dead, in.take()
@@ -99,13 +140,14 @@ func (in *inbox) take() (r Received) {
 		in.pending &^= SetOf(r.Signal)
 	case len(in.records) > 0:
 		r = fromRecord(&in.records[0])
-		in.records = in.records[1:]
+		r.Forwarded = in.sent > 0
+		in.records, in.sent = in.records[1:], max(in.sent-1, 0)
 	}
 	return r
 }
 
 // fill gets what the handler has for us, and waits until it has something.
-func (in *inbox) fill(until time.Time) {
+func (in *inbox) fill(until time.Time, f *Forwarding) {
 	in.pending = Set(atomic.SwapUint64(&entry.Pending, 0))
 	reminded := in.dead
 	in.dead = in.dead || in.pending.Has(CHLD)
@@ -115,26 +157,23 @@ func (in *inbox) fill(until time.Time) {
 	switch storming := in.burst >= stormSize && time.Since(in.last) < 2*stormNap; {
 	case in.dead:
 		if in.wait(past) {
-			in.read(syscall.RawSyscall6)
+			in.read(false, nil)
 		}
 	case storming && in.wait(in.soon(2*stormNap, until)):
-		in.read(syscall.RawSyscall6)
+		in.read(false, nil)
 	case until.IsZero():
-		in.read(blocking)
+		in.read(true, f)
 	case time.Until(until) <= 0:
 		if in.wait(until) {
-			in.read(syscall.RawSyscall6)
+			in.read(false, nil)
 		}
 	case in.sleep(until):
-		in.read(syscall.RawSyscall6)
+		in.read(false, nil)
 	}
 	if in.dead && !reminded && len(in.records) == 0 && in.storms() {
 		in.nap(until)
 	}
 }
-
-// A caller makes a system call.
-type caller func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, errno syscall.Errno)
 
 // wait returns when the pipe can be read, with true, or at until, which is soon.
 func (in *inbox) wait(until time.Time) bool {
@@ -180,10 +219,9 @@ func (in *inbox) open() bool {
 	return true
 }
 
-// read reads the pipe, and waits until it can.
-func (in *inbox) read(call caller) {
-	const size = unsafe.Sizeof(entry.Record{})
-	n, _, errno := call(unix.SYS_READ, uintptr(entry.Pipe[0]), uintptr(unsafe.Pointer(&in.buffer)), unsafe.Sizeof(in.buffer), 0, 0, 0)
+// read reads the pipe, and waits until it can, for long where that is said.
+func (in *inbox) read(long bool, f *Forwarding) {
+	n, errno := in.receive(long, f)
 	if errno == syscall.EINTR {
 		n, errno = 0, 0 // the caller comes again
 	} else if errno != 0 || n == 0 {
@@ -192,7 +230,7 @@ func (in *inbox) read(call caller) {
 		panic(fmt.Sprintf("cannot read the signal pipe: %d bytes, %v", n, errno))
 	}
 	in.records = in.buffer[:0]
-	for _, record := range in.buffer[:n/size] {
+	for _, record := range in.buffer[:n/recordSize] {
 		switch Signal(record.Signal) {
 		case 0: // only to wake us
 		case CHLD:
@@ -201,6 +239,27 @@ func (in *inbox) read(call caller) {
 			in.records = append(in.records, record)
 		}
 	}
+}
+
+const recordSize = unsafe.Sizeof(entry.Record{})
+
+// receive reads into the buffer, and forwards. After a long wait that comes before
+// the runtime is told of its end: it would begin by waking another thread of its
+// own, which takes longer than all the rest.
+//
+//go:nosplit
+func (in *inbox) receive(long bool, f *Forwarding) (n uintptr, errno syscall.Errno) {
+	if long {
+		entersyscallblock()
+	}
+	n, _, errno = syscall.RawSyscall(unix.SYS_READ, uintptr(entry.Pipe[0]), uintptr(unsafe.Pointer(&in.buffer)), unsafe.Sizeof(in.buffer))
+	if in.sent = 0; errno == 0 {
+		in.sent = f.first(n/recordSize, &in.buffer)
+	}
+	if long {
+		exitsyscall()
+	}
+	return n, errno
 }
 
 // In a storm, when many die at once, one look a millisecond takes them all. It is
@@ -228,7 +287,7 @@ func (in *inbox) nap(until time.Time) {
 	var byDefault, caught [8]uintptr // struct sigaction, whatever its layout
 	setCHLD(&byDefault, &caught)
 	if in.wait(in.soon(stormNap, until)) {
-		in.read(syscall.RawSyscall6)
+		in.read(false, nil)
 	}
 	setCHLD(&caught, nil)
 	in.last = time.Now()
@@ -272,8 +331,7 @@ func exitsyscall()
 // write puts a record into the pipe. If that is full, whoever reads it will not
 // have to wait.
 func write(record entry.Record) {
-	const size = unsafe.Sizeof(record)
-	_, _ = syscall.Write(int(entry.Pipe[1]), unsafe.Slice((*byte)(unsafe.Pointer(&record)), size))
+	_, _ = syscall.Write(int(entry.Pipe[1]), unsafe.Slice((*byte)(unsafe.Pointer(&record)), recordSize))
 }
 
 // fromRecord keeps the sender where si_code says that there is one.

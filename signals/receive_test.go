@@ -186,6 +186,18 @@ func TestTheDeadComeBeforeWhatCameWithThem(t *testing.T) {
 	c.expect("reminded: dead true with 0")
 }
 
+// TestSignalsAreForwardedBeforeTheyAreTold sends USR1, HUP and WINCH at once, of
+// which USR1 is to be sent on as USR2, WINCH as it is, and HUP not: what comes after
+// that waits for it.
+func TestSignalsAreForwardedBeforeTheyAreTold(t *testing.T) {
+	needHandlers(t)
+	c := start(t, "", "forward", true)
+	c.expect("forwarded USR1 true HUP false WINCH false; got USR2 TERM")
+	c.expect("forwarded USR1 true HUP false WINCH false; got USR2 TERM")
+	c.expect("forwarded USR1 false HUP false WINCH false; got TERM")
+	c.expect("forwarded USR1 false HUP false WINCH false; got TERM")
+}
+
 func TestWakeAndADeadlineEndTheWait(t *testing.T) {
 	c := start(t, "", "wake", false)
 	c.expect("ready")

@@ -1,6 +1,7 @@
 package signals
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -33,6 +34,7 @@ var roles = map[string]func(){
 	"scarce":   scarce,
 	"scarcer":  scarcer,
 	"turns":    turns,
+	"forward":  forward,
 	"wake":     wake,
 	"deaths":   deaths,
 	"exit7":    func() { os.Exit(7) },
@@ -318,20 +320,91 @@ func turns() {
 	syscall.Kill(os.Getpid(), syscall.SIGUSR1)
 	syscall.Kill(os.Getpid(), syscall.SIGUSR2)
 	child := spawn()
-	for bytes := 0; bytes < 3*int(unsafe.Sizeof(entry.Record{})); runtime.Gosched() {
+	untilInPipe(3)
+	for range 3 {
+		dead, r := Next(time.Unix(0, 1), nil)
+		fmt.Println("dead", dead, "with", uint8(r.Signal))
+	}
+	Remind()
+	dead, r := Next(time.Time{}, nil)
+	fmt.Println("reminded: dead", dead, "with", uint8(r.Signal))
+	syscall.Wait4(child, nil, 0, nil)
+}
+
+// untilInPipe waits until so many records have come.
+func untilInPipe(records int) {
+	for bytes := 0; bytes < records*int(unsafe.Sizeof(entry.Record{})); runtime.Gosched() {
 		var err error
 		if bytes, err = unix.IoctlGetInt(int(entry.Pipe[0]), unix.TIOCINQ); err != nil {
 			panic(err)
 		}
 	}
-	for range 3 {
-		dead, r := Next(time.Unix(0, 1))
-		fmt.Println("dead", dead, "with", uint8(r.Signal))
+}
+
+// forward has signals sent on to children that show what they get: to one alone,
+// to a group that it leads, to a group that it does not, to nobody.
+func forward() {
+	Next(time.Unix(0, 1), nil)
+	for _, c := range []struct {
+		leads, group, gone bool
+	}{{}, {true, true, false}, {false, true, false}, {false, false, true}} {
+		out, outw, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		in, inw, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		os.Setenv(role, "receive")
+		pid, err := syscall.ForkExec("/proc/self/exe", []string{"child"}, &syscall.ProcAttr{
+			Env: os.Environ(), Files: []uintptr{in.Fd(), outw.Fd(), 2}, Sys: &syscall.SysProcAttr{Setpgid: c.leads},
+		})
+		if err != nil {
+			panic(err)
+		}
+		in.Close()
+		outw.Close()
+		lines := bufio.NewReader(out)
+		if line, err := lines.ReadString('\n'); line != "ready\n" {
+			panic(fmt.Sprint(line, err))
+		}
+		f := Forwarding{PID: int32(pid), Group: c.group}
+		f.As[USR1], f.As[WINCH] = USR2, WINCH
+		if c.gone {
+			f.PID = 1 << 22 // one more than there can be
+		}
+		for i, sig := range []Signal{USR1, HUP, WINCH} {
+			syscall.Kill(os.Getpid(), syscall.Signal(sig))
+			untilInPipe(i + 1)
+		}
+		fmt.Print("forwarded")
+		expected := 1 // TERM, once everything else has arrived
+		for told := 0; told < 3; {
+			if _, r := Next(time.Time{}, &f); r.Signal != 0 {
+				fmt.Print(" ", r.Signal, " ", r.Forwarded)
+				if told++; r.Forwarded {
+					expected++
+				}
+			}
+		}
+		fmt.Print("; got")
+		for ; expected > 0; expected-- {
+			if expected == 1 {
+				syscall.Kill(pid, syscall.SIGTERM)
+			}
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				panic(err)
+			}
+			got, _, _ := strings.Cut(line, " ")
+			fmt.Print(" ", got)
+		}
+		fmt.Println()
+		inw.Close()
+		syscall.Wait4(pid, nil, 0, nil)
+		Next(time.Unix(0, 1), nil)
 	}
-	Remind()
-	dead, r := Next(time.Time{})
-	fmt.Println("reminded: dead", dead, "with", uint8(r.Signal))
-	syscall.Wait4(child, nil, 0, nil)
 }
 
 // spawn starts a child that ends at once.
@@ -360,12 +433,12 @@ func wake() {
 	// that the last one finds is the whole.
 	usr1 := 0
 	for counted.Load() < goroutines*each || usr1 == 0 {
-		if _, r := Next(time.Time{}); r.Signal == USR1 {
+		if _, r := Next(time.Time{}, nil); r.Signal == USR1 {
 			usr1++
 		}
 	}
 	began := time.Now()
-	for dead, r := Next(began.Add(50 * time.Millisecond)); time.Since(began) < 50*time.Millisecond; dead, r = Next(began.Add(50 * time.Millisecond)) {
+	for dead, r := Next(began.Add(50*time.Millisecond), nil); time.Since(began) < 50*time.Millisecond; dead, r = Next(began.Add(50*time.Millisecond), nil) {
 		if dead || r.Signal != 0 {
 			fmt.Println("for nothing:", dead, r.Signal)
 		}
@@ -380,7 +453,7 @@ func deaths() {
 	see := func(n int) {
 		for n > 0 {
 			end := time.Now().Add(deadline)
-			if dead, _ := Next(end); !dead {
+			if dead, _ := Next(end, nil); !dead {
 				if time.Now().After(end) {
 					fmt.Println("nobody died")
 					os.Exit(1)

@@ -72,4 +72,6 @@ type Received struct {
 	// outside our PID namespace (the container runtime), or the kernel.
 	// Where Senders is false both are 0.
 	PID, UID int32
+	// Forwarded reports that it has been sent on already (see Forwarding).
+	Forwarded bool
 }

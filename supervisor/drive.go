@@ -52,8 +52,9 @@ type Kernel interface {
 // Inputs is what wakes the loop. Inbox is the real one; tests bring channels.
 type Inputs interface {
 	// Next waits until something has come, or until until (zero: for ever), and
-	// returns it. It may return nothing, sooner. Only the loop calls it.
-	Next(until time.Time) Input
+	// returns it. It may return nothing, sooner. What f says of a signal it may do
+	// itself (signals.Next). Only the loop calls it.
+	Next(until time.Time, f *signals.Forwarding) Input
 }
 
 // An Input is what has come: any of the three.
@@ -72,7 +73,7 @@ const exitsAtOnce = 64
 // locked to the main thread where the kernel is the real one. A panic in the
 // machine does not end the run: what is left of it is driven by bare.
 func Drive(m *Machine, k Kernel, in Inputs) (code int) {
-	d := driver{m: m, k: k, in: in}
+	d := driver{m: m, k: k, in: in, forwarding: signals.Forwarding{As: m.forwardings()}}
 	defer func() {
 		if p := recover(); p != nil {
 			k.Note(Entry{At: time.Now(), Level: Error, Message: "panic in the supervisor, going on without hooks", Err: fmt.Sprint(p)})
@@ -96,8 +97,10 @@ type driver struct {
 	mains     []int // the pids of services that have not been reaped, for bare
 	status    reaper.Status
 	childless bool // the machine has been told
-	done      bool
-	code      int
+	// What needs no decision, for the inputs.
+	forwarding signals.Forwarding
+	done       bool
+	code       int
 }
 
 // turn waits for something and takes it. The dead come first, so that nothing
@@ -105,7 +108,8 @@ type driver struct {
 // same turn, or a fork storm would keep signals and deadlines waiting for ever.
 func (d *driver) turn() {
 	until, _ := d.m.Deadline()
-	in := d.in.Next(until)
+	d.forwarding.PID, d.forwarding.Group = d.m.forwardTo()
+	in := d.in.Next(until, &d.forwarding)
 	if in.Dead {
 		d.reap()
 	}
@@ -239,7 +243,7 @@ func (d *driver) bare() int {
 			end = schedule.Everyone
 			d.k.Arm(schedule.Done.Add(schedule.Margin / 2))
 		}
-		if sig := d.in.Next(end).Signal.Signal; sig != 0 {
+		if sig := d.in.Next(end, nil).Signal.Signal; sig != 0 {
 			if stopping = stopping || p.StopOn.Has(sig); !stopping {
 				d.tell(sig)
 			}

@@ -51,7 +51,7 @@ type channels struct {
 	events  <-chan Event
 }
 
-func (c channels) Next(until time.Time) (in Input) {
+func (c channels) Next(until time.Time, _ *signals.Forwarding) (in Input) {
 	var timer <-chan time.Time
 	if !until.IsZero() {
 		timer = time.After(time.Until(until))
@@ -629,6 +629,18 @@ func TestFailedSignalIsALogLineAndNoEnd(t *testing.T) {
 		code := Drive(New(onePlan(time.Second)), s, channels{s.dead, received, s.events})
 		if code != 0 || !strings.Contains(strings.Join(s.log, "\n"), "cannot signal process 10") {
 			t.Errorf("code %d\n%s", code, strings.Join(s.log, "\n"))
+		}
+	})
+}
+
+func TestForwardedSignalIsNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, map[ID]actor{"main": {alone: 3 * time.Second}})
+		received := make(chan signals.Received, 1)
+		received <- signals.Received{Signal: signals.HUP, Forwarded: true}
+		code := Drive(New(onePlan(time.Second)), s, channels{s.dead, received, s.events})
+		if log := strings.Join(s.log, "\n"); code != 0 || !strings.Contains(log, "forwarded") || strings.Contains(log, "HUP to") {
+			t.Errorf("code %d\n%s", code, log)
 		}
 	})
 }

@@ -26,12 +26,12 @@ func (b *Inbox) Put(ev Event) {
 
 // Next implements Inputs. The goroutine must be locked to the main thread, which
 // takes the signals.
-func (b *Inbox) Next(until time.Time) (in Input) {
+func (b *Inbox) Next(until time.Time, f *signals.Forwarding) (in Input) {
 	select {
 	case in.Event = <-b.events:
 		until = time.Unix(0, 1) // it has waited long enough
 	default:
 	}
-	in.Dead, in.Signal = signals.Next(until)
+	in.Dead, in.Signal = signals.Next(until, f)
 	return in
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"exeunt/reaper"
 	"exeunt/signals"
 )
 
@@ -40,6 +41,26 @@ func (w *world) observe(before Phase, ev Event) {
 // beforeAny reports whether no service exists in the start.
 func (w *world) beforeAny(phase Phase) bool {
 	return phase == Start && !slices.ContainsFunc(w.procs, func(p process) bool { return p.service >= 0 && !p.gone })
+}
+
+// checkForwarding: a signal that may be forwarded without a decision is forwarded
+// and nothing else, and once that has been done nothing is left to do.
+func (w *world) checkForwarding(r signals.Received) {
+	pid, group := w.m.forwardTo()
+	as := w.m.forwardings()[r.Signal]
+	if pid == 0 || as == 0 || w.m.phase == Done {
+		return
+	}
+	send := Send{To: reaper.Process(int(pid), 0), Signal: as}
+	if group {
+		send.To = reaper.Group(int(pid))
+	}
+	if got := w.m.clone().Step(w.now, Received{Received: r}); len(got) != 1 || got[0] != Action(send) {
+		w.breach("%v is forwarded as %v, not %v", r.Signal, got, send)
+	}
+	if r.Forwarded = true; len(w.m.clone().Step(w.now, Received{Received: r})) > 0 {
+		w.breach("%v is forwarded twice", r.Signal)
+	}
 }
 
 // checkSpawn: once the stop began nothing starts but hooks, in their own phase.

@@ -29,6 +29,10 @@ func (m *Machine) received(r Received) {
 	if m.plan.Console && r.Code == kernelSent && m.anyAlive() {
 		return // a key of the terminal: its foreground group has got it already
 	}
+	if r.Forwarded {
+		m.forwarded(0, m.forwarding(0, r.Signal))
+		return
+	}
 	if !m.plan.StopOn.Has(r.Signal) {
 		if len(m.services) == 1 && m.services[0].pid == 0 && m.phase == Start {
 			if len(m.kept) < maxKept {
@@ -73,26 +77,63 @@ func (m *Machine) left() time.Duration {
 	return max(m.schedule.Done.Sub(m.now), 0)
 }
 
+// freezing would stop a process that has no handler.
+var freezing = signals.SetOf(signals.TSTP, signals.TTIN, signals.TTOU)
+
 // forward passes a signal on: to the only service, or with several to those that
 // name it.
 func (m *Machine) forward(sig signals.Signal) {
 	for i := range m.services {
 		s, p := &m.services[i], &m.plan.Services[i]
-		to, ok := p.Signals[sig]
-		if !ok && len(m.services) == 1 {
-			to, ok = m.plan.Rewrites.Apply(sig)
-		}
-		if !ok || to == 0 || !s.alive() {
+		to := m.forwarding(i, sig)
+		if to == 0 || !s.alive() {
 			continue
 		}
-		frozen := signals.SetOf(signals.TSTP, signals.TTIN, signals.TTOU) // would stop a process that has no handler
-		send := Send{To: s.process(), Signal: to, IfCaught: frozen.Has(to) && !m.plan.SuspendOn.Has(sig)}
+		send := Send{To: s.process(), Signal: to, IfCaught: freezing.Has(to) && !m.plan.SuspendOn.Has(sig)}
 		if p.KillMode == Group && !send.IfCaught && s.start == 0 {
 			send.To = reaper.Group(s.pid)
 		}
 		m.do(send)
-		m.note(Entry{Level: Debug, Message: "forwarded", Service: p.Name, Signal: to})
+		m.forwarded(i, to)
 	}
+}
+
+func (m *Machine) forwarded(i int, to signals.Signal) {
+	m.note(Entry{Level: Debug, Message: "forwarded", Service: m.plan.Services[i].Name, Signal: to})
+}
+
+// forwarding is what service i gets for a signal, or zero.
+func (m *Machine) forwarding(i int, sig signals.Signal) signals.Signal {
+	to, ok := m.plan.Services[i].Signals[sig]
+	if !ok && len(m.services) == 1 {
+		to, ok = m.plan.Rewrites.Apply(sig)
+	}
+	if !ok {
+		return 0
+	}
+	return to
+}
+
+// forwardings are the signals that forward would do nothing else with, and about
+// which received has nothing to decide, whenever forwardTo says to whom.
+func (m *Machine) forwardings() (as [signals.RTMAX + 1]signals.Signal) {
+	if len(m.services) != 1 || m.plan.Console {
+		return as
+	}
+	for sig := signals.Signal(1); sig <= signals.RTMAX; sig++ {
+		if to := m.forwarding(0, sig); sig != signals.CHLD && !m.plan.StopOn.Has(sig) && !m.plan.SuspendOn.Has(sig) && !freezing.Has(to) {
+			as[sig] = to
+		}
+	}
+	return as
+}
+
+// forwardTo is the only service's pid, or zero, and whether its group is meant.
+func (m *Machine) forwardTo() (pid int32, group bool) {
+	if len(m.services) != 1 || !m.services[0].alive() || m.services[0].start != 0 {
+		return 0, false
+	}
+	return int32(m.services[0].pid), m.plan.Services[0].KillMode == Group
 }
 
 // requestStop begins the stop that somebody asked for, by a signal or, with

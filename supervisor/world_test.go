@@ -185,7 +185,9 @@ func (w *world) tick(at time.Time) {
 }
 
 func (w *world) receive(sig signals.Signal, from, code int32) {
-	w.step(Received{Received: signals.Received{Signal: sig, PID: from, Code: code}})
+	r := signals.Received{Signal: sig, PID: from, Code: code}
+	w.checkForwarding(r)
+	w.step(Received{Received: r})
 }
 
 // order gives an order.
