@@ -45,7 +45,7 @@ func (w *world) beforeAny(phase Phase) bool {
 
 // checkForwarding: a signal that may be forwarded without a decision is forwarded
 // and nothing else, and once that has been done nothing is left to do.
-func (w *world) checkForwarding(r signals.Received) {
+func (w *world) checkForwarding(r Received) {
 	pid, group := w.m.forwardTo()
 	as := w.m.forwardings()[r.Signal]
 	if pid == 0 || as == 0 || w.m.phase == Done {
@@ -55,10 +55,10 @@ func (w *world) checkForwarding(r signals.Received) {
 	if group {
 		send.To = reaper.Group(int(pid))
 	}
-	if got := w.m.clone().Step(w.now, Received{Received: r}); len(got) != 1 || got[0] != Action(send) {
+	if got := w.m.clone().Step(w.now, r); len(got) != 1 || got[0] != Action(send) {
 		w.breach("%v is forwarded as %v, not %v", r.Signal, got, send)
 	}
-	if r.Forwarded = true; len(w.m.clone().Step(w.now, Received{Received: r})) > 0 {
+	if r.Forwarded = true; len(w.m.clone().Step(w.now, r)) > 0 {
 		w.breach("%v is forwarded twice", r.Signal)
 	}
 }

@@ -92,6 +92,9 @@ func (w *world) breach(format string, args ...any) {
 func (w *world) step(ev Event) {
 	w.ask = nil
 	before := w.m.phase
+	if r, ok := ev.(Received); ok {
+		w.checkForwarding(r)
+	}
 	w.actions = w.m.Step(w.now, ev)
 	w.entries = append(w.entries[:0:0], w.m.fresh...)
 	w.m.fresh = nil
@@ -185,9 +188,7 @@ func (w *world) tick(at time.Time) {
 }
 
 func (w *world) receive(sig signals.Signal, from, code int32) {
-	r := signals.Received{Signal: sig, PID: from, Code: code}
-	w.checkForwarding(r)
-	w.step(Received{Received: r})
+	w.step(Received{Received: signals.Received{Signal: sig, PID: from, Code: code}})
 }
 
 // order gives an order.
